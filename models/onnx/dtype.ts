@@ -1,0 +1,97 @@
+/**
+ * @file Element types: ONNX's numbers for them, their size, and the typed array that holds them in memory.
+ */
+
+/** Element types of values. Names are those of TensorProto.DataType, written as numpy does. */
+export type DType =
+  | 'float32'
+  | 'float64'
+  | 'float16'
+  | 'bfloat16'
+  | 'int64'
+  | 'int32'
+  | 'int16'
+  | 'int8'
+  | 'uint64'
+  | 'uint32'
+  | 'uint16'
+  | 'uint8'
+  | 'bool';
+
+/** Arrays that hold elements. float16 and bfloat16 are kept as their 16 bits, bool as bytes 0 and 1. */
+export type TypedArray =
+  | Float32Array
+  | Float64Array
+  | BigInt64Array
+  | BigUint64Array
+  | Int32Array
+  | Int16Array
+  | Int8Array
+  | Uint32Array
+  | Uint16Array
+  | Uint8Array;
+
+interface DTypeInfo {
+  /** TensorProto.DataType */
+  readonly onnx: number;
+  readonly bytes: number;
+  readonly isFloat: boolean;
+  readonly array: new (buffer: ArrayBuffer, offset: number, length: number) => TypedArray;
+}
+
+type ArrayClass = DTypeInfo['array'];
+
+export const DTYPES: Readonly<Record<DType, DTypeInfo>> = {
+  float32: { onnx: 1, bytes: 4, isFloat: true, array: Float32Array as ArrayClass },
+  uint8: { onnx: 2, bytes: 1, isFloat: false, array: Uint8Array as ArrayClass },
+  int8: { onnx: 3, bytes: 1, isFloat: false, array: Int8Array as ArrayClass },
+  uint16: { onnx: 4, bytes: 2, isFloat: false, array: Uint16Array as ArrayClass },
+  int16: { onnx: 5, bytes: 2, isFloat: false, array: Int16Array as ArrayClass },
+  int32: { onnx: 6, bytes: 4, isFloat: false, array: Int32Array as ArrayClass },
+  int64: { onnx: 7, bytes: 8, isFloat: false, array: BigInt64Array as ArrayClass },
+  bool: { onnx: 9, bytes: 1, isFloat: false, array: Uint8Array as ArrayClass },
+  float16: { onnx: 10, bytes: 2, isFloat: true, array: Uint16Array as ArrayClass },
+  float64: { onnx: 11, bytes: 8, isFloat: true, array: Float64Array as ArrayClass },
+  uint32: { onnx: 12, bytes: 4, isFloat: false, array: Uint32Array as ArrayClass },
+  uint64: { onnx: 13, bytes: 8, isFloat: false, array: BigUint64Array as ArrayClass },
+  bfloat16: { onnx: 16, bytes: 2, isFloat: true, array: Uint16Array as ArrayClass },
+};
+
+export function isFloat(dtype: DType): boolean {
+  return DTYPES[dtype].isFloat;
+}
+
+/** A tensor in memory: elements in row-major order, `data.length` = product of `shape`. */
+export interface Tensor {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly data: TypedArray;
+}
+
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** float32 tensor from numbers. `shape` defaults to one axis. */
+export function float32(values: ArrayLike<number>, shape: readonly number[] = [values.length]): Tensor {
+  return { dtype: 'float32', shape, data: Float32Array.from(values) };
+}
+
+/** int64 tensor from whole numbers. `shape` defaults to one axis. */
+export function int64(values: readonly number[], shape: readonly number[] = [values.length]): Tensor {
+  return { dtype: 'int64', shape, data: BigInt64Array.from(values, (v) => BigInt(v)) };
+}
+
+/** float32 tensor without axes. */
+export function scalar(value: number, dtype: 'float32' | 'float64' | 'int64' | 'int32' = 'float32'): Tensor {
+  switch (dtype) {
+    case 'float32':
+      return { dtype, shape: [], data: Float32Array.of(value) };
+    case 'float64':
+      return { dtype, shape: [], data: Float64Array.of(value) };
+    case 'int64':
+      return { dtype, shape: [], data: BigInt64Array.of(BigInt(value)) };
+    case 'int32':
+      return { dtype, shape: [], data: Int32Array.of(value) };
+  }
+}
