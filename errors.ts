@@ -77,7 +77,10 @@ export function isRefereeError(error: unknown): error is RefereeError {
 
 /** A found value as an error message quotes it: JSON, cut at 80 characters, control characters escaped. */
 export function quoted(value: unknown): string {
-  const text = typeof value === 'number' || typeof value === 'bigint' || value === undefined ? String(value) : JSON.stringify(value);
+  const text =
+    typeof value === 'number' || typeof value === 'bigint' || value === undefined
+      ? String(value)
+      : JSON.stringify(value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 

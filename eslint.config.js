@@ -21,7 +21,10 @@ export default tseslint.config(
     rules: {
       'import-x/no-restricted-paths': ['error', { basePath: import.meta.dirname, zones: zones() }],
       'import-x/no-cycle': ['error', { ignoreExternal: true }],
-      'import-x/order': ['error', { groups: ['builtin', 'external', 'parent', ['sibling', 'index']], 'newlines-between': 'ignore' }],
+      'import-x/order': [
+        'error',
+        { groups: ['builtin', 'external', 'parent', ['sibling', 'index']], 'newlines-between': 'ignore' },
+      ],
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
@@ -43,7 +46,19 @@ export default tseslint.config(
         'error',
         {
           patterns: [{ group: ['node:*'], message: 'this room can run in a browser: no Node built-ins here' }],
-          paths: ['fs', 'path', 'crypto', 'os', 'url', 'util', 'worker_threads', 'buffer', 'stream', 'child_process', 'zlib'],
+          paths: [
+            'fs',
+            'path',
+            'crypto',
+            'os',
+            'url',
+            'util',
+            'worker_threads',
+            'buffer',
+            'stream',
+            'child_process',
+            'zlib',
+          ],
         },
       ],
       'no-restricted-globals': ['error', 'process', 'Buffer', '__dirname', 'require'],

@@ -42,19 +42,19 @@ interface DTypeInfo {
 type ArrayClass = DTypeInfo['array'];
 
 export const DTYPES: Readonly<Record<DType, DTypeInfo>> = {
-  float32: { onnx: 1, bytes: 4, isFloat: true, array: Float32Array as ArrayClass },
-  uint8: { onnx: 2, bytes: 1, isFloat: false, array: Uint8Array as ArrayClass },
-  int8: { onnx: 3, bytes: 1, isFloat: false, array: Int8Array as ArrayClass },
-  uint16: { onnx: 4, bytes: 2, isFloat: false, array: Uint16Array as ArrayClass },
-  int16: { onnx: 5, bytes: 2, isFloat: false, array: Int16Array as ArrayClass },
-  int32: { onnx: 6, bytes: 4, isFloat: false, array: Int32Array as ArrayClass },
-  int64: { onnx: 7, bytes: 8, isFloat: false, array: BigInt64Array as ArrayClass },
-  bool: { onnx: 9, bytes: 1, isFloat: false, array: Uint8Array as ArrayClass },
-  float16: { onnx: 10, bytes: 2, isFloat: true, array: Uint16Array as ArrayClass },
-  float64: { onnx: 11, bytes: 8, isFloat: true, array: Float64Array as ArrayClass },
-  uint32: { onnx: 12, bytes: 4, isFloat: false, array: Uint32Array as ArrayClass },
-  uint64: { onnx: 13, bytes: 8, isFloat: false, array: BigUint64Array as ArrayClass },
-  bfloat16: { onnx: 16, bytes: 2, isFloat: true, array: Uint16Array as ArrayClass },
+  float32: { onnx: 1, bytes: 4, isFloat: true, array: Float32Array },
+  uint8: { onnx: 2, bytes: 1, isFloat: false, array: Uint8Array },
+  int8: { onnx: 3, bytes: 1, isFloat: false, array: Int8Array },
+  uint16: { onnx: 4, bytes: 2, isFloat: false, array: Uint16Array },
+  int16: { onnx: 5, bytes: 2, isFloat: false, array: Int16Array },
+  int32: { onnx: 6, bytes: 4, isFloat: false, array: Int32Array },
+  int64: { onnx: 7, bytes: 8, isFloat: false, array: BigInt64Array },
+  bool: { onnx: 9, bytes: 1, isFloat: false, array: Uint8Array },
+  float16: { onnx: 10, bytes: 2, isFloat: true, array: Uint16Array },
+  float64: { onnx: 11, bytes: 8, isFloat: true, array: Float64Array },
+  uint32: { onnx: 12, bytes: 4, isFloat: false, array: Uint32Array },
+  uint64: { onnx: 13, bytes: 8, isFloat: false, array: BigUint64Array },
+  bfloat16: { onnx: 16, bytes: 2, isFloat: true, array: Uint16Array },
 };
 
 export function isFloat(dtype: DType): boolean {

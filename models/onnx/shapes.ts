@@ -100,7 +100,8 @@ export function broadcastShapes(shapes: readonly Shape[], where: string): Shape 
     let dim: Dim = 1;
     for (const shape of shapes) {
       const at = axis - (rank - shape.length);
-      if (at >= 0) dim = broadcastDims(dim, shape[at]!, () => `${where}: shapes ${shapes.map(formatShape).join(' and ')}`);
+      if (at >= 0)
+        dim = broadcastDims(dim, shape[at]!, () => `${where}: shapes ${shapes.map(formatShape).join(' and ')}`);
     }
     out.push(dim);
   }

@@ -1,0 +1,171 @@
+/**
+ * @file Inference of operators that work element by element, with broadcasting.
+ */
+import type { DType } from '../dtype.ts';
+import { DTYPES } from '../dtype.ts';
+import type { Value } from '../graph.ts';
+import type { InferContext, InferRule } from '../infer.ts';
+import type { Dim } from '../shapes.ts';
+import { broadcastShapes, dimProduct, dimQuotient, dimSum } from '../shapes.ts';
+import { problem, required, sameType } from './context.ts';
+
+/** Output like the first input. */
+const unary: InferRule = (context) => {
+  const x = required(context, 0);
+  return [{ dtype: x.dtype, shape: x.shape, dims: undefined }];
+};
+
+/** As `unary`, and passes the elements of a shape vector on. */
+const passing: InferRule = (context) => {
+  const x = required(context, 0);
+  return [{ dtype: x.dtype, shape: x.shape, dims: context.dims(x) }];
+};
+
+function present(context: InferContext): Value[] {
+  return context.inputs.map((_, at) => required(context, at));
+}
+
+function broadcasting(result: 'same' | 'bool', follow?: (a: Dim, b: Dim) => Dim | undefined): InferRule {
+  return (context) => {
+    const values = present(context);
+    if (values.length === 0) throw problem(context, 'needs an input');
+    sameType(context, values);
+    const shape = broadcastShapes(
+      values.map((value) => value.shape),
+      context.where,
+    );
+    const dtype: DType = result === 'bool' ? 'bool' : values[0]!.dtype;
+    return [{ dtype, shape, dims: follow ? followDims(context, values, follow) : undefined }];
+  };
+}
+
+/** Arithmetic on shape vectors: a scalar or a vector of length one is repeated. */
+function followDims(
+  context: InferContext,
+  [a, b]: readonly Value[],
+  combine: (a: Dim, b: Dim) => Dim | undefined,
+): readonly Dim[] | undefined {
+  if (!a || !b || (a.dtype !== 'int64' && a.dtype !== 'int32')) return undefined;
+  const left = context.dims(a);
+  const right = context.dims(b);
+  if (!left || !right) return undefined;
+  const length = Math.max(left.length, right.length);
+  const out: Dim[] = [];
+  for (let at = 0; at < length; at += 1) {
+    const x = left[left.length === 1 ? 0 : at];
+    const y = right[right.length === 1 ? 0 : at];
+    const value = x === undefined || y === undefined ? undefined : combine(x, y);
+    if (value === undefined) return undefined;
+    out.push(value);
+  }
+  return out;
+}
+
+const where: InferRule = (context) => {
+  const [condition, x, y] = [required(context, 0), required(context, 1), required(context, 2)];
+  if (condition.dtype !== 'bool') throw problem(context, `the condition has type ${condition.dtype}, expected bool`);
+  sameType(context, [x, y]);
+  return [{ dtype: x.dtype, shape: broadcastShapes([condition.shape, x.shape, y.shape], context.where) }];
+};
+
+const cast: InferRule = (context) => {
+  const x = required(context, 0);
+  const to = context.attributes.int('to', 0);
+  const dtype = (Object.keys(DTYPES) as DType[]).find((name) => DTYPES[name].onnx === to);
+  if (!dtype) throw problem(context, `attribute "to" is ${to}, which is no supported element type`);
+  return [{ dtype, shape: x.shape, dims: dtype === 'int64' || dtype === 'int32' ? context.dims(x) : undefined }];
+};
+
+const castLike: InferRule = (context) => [{ dtype: required(context, 1).dtype, shape: required(context, 0).shape }];
+
+const toBool: InferRule = (context) => [{ dtype: 'bool', shape: required(context, 0).shape }];
+
+const dropout: InferRule = (context) => {
+  const x = required(context, 0);
+  const outputs = [
+    { dtype: x.dtype, shape: x.shape },
+    { dtype: 'bool' as const, shape: x.shape },
+  ];
+  return outputs.slice(0, context.outputs);
+};
+
+const prelu: InferRule = (context) => {
+  const x = required(context, 0);
+  sameType(context, [x, required(context, 1)]);
+  return [{ dtype: x.dtype, shape: x.shape }];
+};
+
+const subtract = (a: Dim, b: Dim): Dim | undefined =>
+  typeof a === 'number' && typeof b === 'number' ? a - b : undefined;
+const modulo = (a: Dim, b: Dim): Dim | undefined =>
+  typeof a === 'number' && typeof b === 'number' && b > 0 ? a % b : undefined;
+const divide = (a: Dim, b: Dim): Dim | undefined =>
+  typeof a === 'number' && typeof b === 'number' && b !== 0 ? Math.trunc(a / b) : dimQuotient(a, b);
+
+const UNARY = [
+  ...[
+    'Abs',
+    'Neg',
+    'Sqrt',
+    'Exp',
+    'Log',
+    'Erf',
+    'Tanh',
+    'Sigmoid',
+    'Relu',
+    'Sin',
+    'Cos',
+    'Tan',
+    'Asin',
+    'Acos',
+    'Atan',
+  ],
+  ...[
+    'Sinh',
+    'Cosh',
+    'Asinh',
+    'Acosh',
+    'Atanh',
+    'Reciprocal',
+    'Softplus',
+    'Softsign',
+    'HardSwish',
+    'HardSigmoid',
+    'Elu',
+  ],
+  ...['Selu', 'Celu', 'LeakyRelu', 'ThresholdedRelu', 'Mish', 'Gelu', 'Floor', 'Ceil', 'Round', 'Sign', 'Softmax'],
+  ...['LogSoftmax', 'Trilu', 'Not', 'BitwiseNot', 'Clip', 'CumSum', 'LpNormalization', 'LRN', 'Hardmax', 'Shrink'],
+];
+
+export const elementwiseRules: Readonly<Record<string, InferRule>> = {
+  ...Object.fromEntries(UNARY.map((op) => [op, unary])),
+  Identity: passing,
+  Add: broadcasting('same', dimSum),
+  Sub: broadcasting('same', subtract),
+  Mul: broadcasting('same', (a, b) => dimProduct([a, b])),
+  Div: broadcasting('same', divide),
+  Mod: broadcasting('same', modulo),
+  Pow: (context) => {
+    const [x, y] = [required(context, 0), required(context, 1)];
+    return [{ dtype: x.dtype, shape: broadcastShapes([x.shape, y.shape], context.where) }];
+  },
+  Min: broadcasting('same'),
+  Max: broadcasting('same'),
+  Sum: broadcasting('same'),
+  Mean: broadcasting('same'),
+  And: broadcasting('same'),
+  Or: broadcasting('same'),
+  Xor: broadcasting('same'),
+  Equal: broadcasting('bool'),
+  Greater: broadcasting('bool'),
+  GreaterOrEqual: broadcasting('bool'),
+  Less: broadcasting('bool'),
+  LessOrEqual: broadcasting('bool'),
+  IsNaN: toBool,
+  IsInf: toBool,
+  Where: where,
+  Cast: cast,
+  CastLike: castLike,
+  Dropout: dropout,
+  PRelu: prelu,
+};

@@ -1,0 +1,59 @@
+/**
+ * @file Inference of resizing and grid sampling.
+ */
+import type { InferRule } from '../infer.ts';
+import type { Dim } from '../shapes.ts';
+import { dimProduct, formatShape, unknownDim } from '../shapes.ts';
+import { axisOf, numbersOf, problem, rankOf, required } from './context.ts';
+
+const resize: InferRule = (context) => {
+  const x = required(context, 0);
+  const rank = x.shape.length;
+  const axes =
+    context.attributes.ints('axes')?.map((axis) => axisOf(context, axis, rank)) ?? x.shape.map((_, axis) => axis);
+  const sizes = context.inputs[3] ? context.dims(context.inputs[3]) : undefined;
+  const scales = context.inputs[2] ? context.constant(context.inputs[2]) : undefined;
+  const shape = [...x.shape];
+  if (sizes) axes.forEach((axis, at) => (shape[axis] = sizes[at]!));
+  else if (scales) axes.forEach((axis, at) => (shape[axis] = scaled(shape[axis]!, Number(scales.data[at]))));
+  else if (context.inputs[3] ?? context.inputs[2]) axes.forEach((axis) => (shape[axis] = unknownDim()));
+  else throw problem(context, 'needs scales or sizes');
+  return [{ dtype: x.dtype, shape }];
+};
+
+function scaled(dim: Dim, scale: number): Dim {
+  if (typeof dim === 'number') return Math.floor(dim * scale);
+  return Number.isInteger(scale) ? dimProduct([dim, scale]) : unknownDim();
+}
+
+const upsample: InferRule = (context) => {
+  const x = required(context, 0);
+  const scales = context.inputs[1] ? context.constant(context.inputs[1]) : undefined;
+  return [
+    {
+      dtype: x.dtype,
+      shape: x.shape.map((dim, axis) => (scales ? scaled(dim, Number(scales.data[axis])) : unknownDim())),
+    },
+  ];
+};
+
+const gridSample: InferRule = (context) => {
+  const x = required(context, 0);
+  const grid = rankOf(context, 1, 4);
+  if (grid.shape[3] !== 2)
+    throw problem(context, `the grid has shape ${formatShape(grid.shape)}, expected [N, H, W, 2]`);
+  return [{ dtype: x.dtype, shape: [x.shape[0]!, x.shape[1]!, grid.shape[1]!, grid.shape[2]!] }];
+};
+
+const affineGrid: InferRule = (context) => {
+  const sizes = numbersOf(context, 1);
+  const [n, , h, w] = Array.isArray(sizes) ? (sizes as number[]) : [];
+  return [{ dtype: required(context, 0).dtype, shape: [n ?? unknownDim(), h ?? unknownDim(), w ?? unknownDim(), 2] }];
+};
+
+export const samplingRules: Readonly<Record<string, InferRule>> = {
+  Resize: resize,
+  Upsample: upsample,
+  GridSample: gridSample,
+  AffineGrid: affineGrid,
+};
