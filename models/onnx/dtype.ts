@@ -39,7 +39,6 @@ interface DTypeInfo {
   readonly array: new (buffer: ArrayBuffer, offset: number, length: number) => TypedArray;
 }
 
-type ArrayClass = DTypeInfo['array'];
 
 export const DTYPES: Readonly<Record<DType, DTypeInfo>> = {
   float32: { onnx: 1, bytes: 4, isFloat: true, array: Float32Array },
