@@ -1,0 +1,58 @@
+/**
+ * @file How much memory a graph takes, before it runs: nodes are gone through in order, outputs are counted when they are
+ * made and forgotten after their last use. Work space inside of operators is not seen, reuse in place not assumed.
+ */
+import { DTYPES, elementCount } from '../onnx/dtype.ts';
+import type { Graph, Value } from '../onnx/graph.ts';
+import type { Dim } from '../onnx/shapes.ts';
+
+export interface MemoryEstimate {
+  /** Weights and constants, bytes. */
+  readonly weights: number;
+  /** Largest sum of values that are alive at one time, bytes. */
+  readonly activations: number;
+}
+
+/** Operators whose output is their input under another shape: no memory of its own. */
+const VIEWS = new Set(['Reshape', 'Identity', 'Squeeze', 'Unsqueeze', 'Flatten']);
+
+/** Estimate for given sizes of the symbolic dimensions, such as `{ B: 8 }`. A size that is not given counts as 1. */
+export function estimateMemory(graph: Graph, sizes: Readonly<Record<string, number>>): MemoryEstimate {
+  const bytes = (value: Value): number =>
+    DTYPES[value.dtype].bytes * value.shape.reduce<number>((product, dim) => product * sizeOf(dim, sizes), 1);
+  const weights = graph.initializers.reduce(
+    (sum, { external, data }) => sum + (external ? external.length : DTYPES[data.dtype].bytes * elementCount(data.shape)),
+    0,
+  );
+
+  // A view keeps the memory of what it shows alive.
+  const owner = new Map<Value, Value>();
+  const ownerOf = (value: Value): Value => owner.get(value) ?? value;
+  const lastUse = new Map<Value, number>();
+  graph.nodes.forEach((node, at) => {
+    const source = node.inputs[0];
+    if (VIEWS.has(node.op) && source) owner.set(node.outputs[0]!, ownerOf(source));
+    for (const input of node.inputs) if (input) lastUse.set(ownerOf(input), at);
+  });
+  for (const output of graph.outputs) lastUse.set(ownerOf(output), graph.nodes.length);
+
+  let alive = graph.inputs.reduce((sum, input) => sum + bytes(input), 0);
+  let peak = alive;
+  const dying = new Map<number, Value[]>();
+  graph.nodes.forEach((node, at) => {
+    for (const output of node.outputs) {
+      if (owner.has(output)) continue;
+      alive += bytes(output);
+      const end = lastUse.get(output) ?? at;
+      dying.set(end, [...(dying.get(end) ?? []), output]);
+    }
+    peak = Math.max(peak, alive);
+    for (const value of dying.get(at) ?? []) alive -= bytes(value);
+  });
+  return { weights, activations: peak };
+}
+
+function sizeOf(dim: Dim, sizes: Readonly<Record<string, number>>): number {
+  if (typeof dim === 'number') return dim;
+  return dim.split('*').reduce((product, factor) => product * (/^\d+$/.test(factor) ? Number(factor) : (sizes[factor] ?? 1)), 1);
+}
