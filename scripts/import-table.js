@@ -9,7 +9,7 @@ export const IMPORT_TABLE = {
   'models/autodiff': ['models/onnx'],
   'models/nn': ['models/onnx'],
   'models/architectures': ['models/nn', 'models/onnx'],
-  'models/weights': [],
+  'models/weights': ['models/onnx'],
   'models/tokenizers': [],
   'models/runtime': ['models/onnx'],
   'models/packs': [
