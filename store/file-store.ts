@@ -1,0 +1,257 @@
+/**
+ * @file A folder as a store. A write goes to a temporary file in the same folder, is flushed, and then gets its name in
+ * one atomic call: `rename`, or `link` where only the first writer may win. The folder is flushed after it, so that the
+ * name survives a loss of power too. A process killed in between leaves a temporary file, which is never listed and is
+ * removed by the next process that writes into the same folder.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import type { Dirent } from 'node:fs';
+import { link, mkdir, open, readFile, readdir, rename, stat, statfs, unlink } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { RefereeError, quoted } from '../errors.ts';
+import { parseKey } from './layout.ts';
+import type { ObjectKey } from './layout.ts';
+import type { ObjectInfo, ObjectStore, PutOptions, StoreCheck } from './object-store.ts';
+
+/** Temporary names are `.tmp-<host>-<pid>-<nonce>`; no key begins with a dot. */
+const TEMPORARY = /^\.tmp-([0-9a-f]{8})-(\d+)-[0-9a-f]{16}$/;
+const HOST = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
+
+/** No write takes as long: a temporary file of another machine that is older belongs to a process that has died. */
+const LEFTOVER_AGE_MS = 3_600_000;
+
+/** Enough that a nearly full file system shows itself, little enough to cost nothing. */
+const PROBE_BYTES = 65_536;
+
+/** Opens a store by the text that a user gave: a folder or a `file:` URL. Nothing is touched before the first use. */
+export function openStore(location: string): ObjectStore {
+  if (location.startsWith('file:')) return new FileStore(folderOfUrl(location));
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(location)) {
+    throw new RefereeError('InvalidStore', `store must be a folder or a file: URL, found ${quoted(location)}`);
+  }
+  if (location.trim() === '' || location.includes('\0')) {
+    throw new RefereeError('InvalidStore', `store must be a folder, found ${quoted(location)}`);
+  }
+  return new FileStore(location);
+}
+
+function folderOfUrl(url: string): string {
+  try {
+    return fileURLToPath(url);
+  } catch (cause) {
+    throw new RefereeError('InvalidStore', `store ${quoted(url)} is not a file: URL with an absolute path`, { cause });
+  }
+}
+
+export class FileStore implements ObjectStore {
+  readonly root: string;
+  /** Folders in which this process has already looked for leftovers. */
+  readonly #swept = new Set<string>();
+
+  constructor(folder: string) {
+    this.root = resolve(folder);
+  }
+
+  locate(key: ObjectKey): string {
+    if (parseKey(key) === undefined) throw new RefereeError('Internal', `not a key of the store: ${quoted(key)}`);
+    return join(this.root, key);
+  }
+
+  async get(key: ObjectKey): Promise<Uint8Array | undefined> {
+    return this.#unlessAbsent(() => readFile(this.locate(key)));
+  }
+
+  async head(key: ObjectKey): Promise<ObjectInfo | undefined> {
+    const found = await this.#unlessAbsent(() => stat(this.locate(key)));
+    return found?.isFile() === true ? { bytes: found.size } : undefined;
+  }
+
+  async delete(key: ObjectKey): Promise<void> {
+    await this.#unlessAbsent(() => unlink(this.locate(key)));
+  }
+
+  async put(
+    key: ObjectKey,
+    data: Uint8Array | string,
+    { once = false }: PutOptions = {},
+  ): Promise<'written' | 'exists'> {
+    const path = this.locate(key);
+    try {
+      const folder = dirname(path);
+      await createFolder(folder);
+      await this.#sweep(folder);
+      return await writeWhole(path, data, once);
+    } catch (error) {
+      throw this.#explained(error, 'write');
+    }
+  }
+
+  async list(prefix: string): Promise<ObjectKey[]> {
+    const keys: ObjectKey[] = [];
+    const visit = async (folder: string): Promise<void> => {
+      const entries = await this.#unlessAbsent(() => readdir(join(this.root, folder), { withFileTypes: true }));
+      for (const entry of sortedByKey(entries ?? [])) {
+        const name = `${folder}${entry.name}`;
+        if (entry.isDirectory()) await visit(`${name}/`);
+        else if (parseKey(name) !== undefined) keys.push(name as ObjectKey);
+      }
+    };
+    await visit(prefix);
+    return keys;
+  }
+
+  async check({ bytesNeeded = 0 }: StoreCheck = {}): Promise<void> {
+    try {
+      await createFolder(this.root);
+      await this.#sweep(this.root);
+      const probe = temporaryIn(this.root);
+      try {
+        await writeFlushed(probe, new Uint8Array(PROBE_BYTES));
+      } finally {
+        await unlink(probe).catch(() => undefined);
+      }
+      const { bavail, bsize } = await statfs(this.root);
+      const free = bavail * bsize;
+      if (free < bytesNeeded) {
+        const sizes = `${inMegabytes(free)} free, about ${inMegabytes(bytesNeeded)} needed`;
+        throw new RefereeError('StoreFull', `store ${quoted(this.root)}: ${sizes}`);
+      }
+    } catch (error) {
+      throw this.#explained(error, 'write');
+    }
+  }
+
+  async #unlessAbsent<T>(call: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await call();
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return undefined;
+      throw this.#explained(error, 'read');
+    }
+  }
+
+  /** Removes what processes that died while writing into this folder have left. */
+  async #sweep(folder: string): Promise<void> {
+    if (this.#swept.has(folder)) return;
+    this.#swept.add(folder);
+    for (const name of await readdir(folder)) {
+      const match = TEMPORARY.exec(name);
+      if (match && (await isLeftover(join(folder, name), match[1]!, Number(match[2])))) {
+        await unlink(join(folder, name)).catch(() => undefined);
+      }
+    }
+  }
+
+  #explained(error: unknown, verb: 'read' | 'write'): unknown {
+    const code = errorCode(error);
+    if (code === undefined) return error;
+    const store = `store ${quoted(this.root)}`;
+    switch (code) {
+      case 'ENOSPC':
+      case 'EDQUOT':
+        return new RefereeError('StoreFull', `${store}: no space left on the device`, { cause: error });
+      case 'EEXIST':
+      case 'ENOTDIR':
+        return new RefereeError('InvalidStore', `${store} must be a folder, found a file`, { cause: error });
+      case 'EROFS':
+      case 'EACCES':
+      case 'EPERM': {
+        const hint = 'choose another folder with --store';
+        return new RefereeError('InvalidStore', `${store}: cannot ${verb}, no permission (${code})`, {
+          cause: error,
+          hint,
+        });
+      }
+      default:
+        return new RefereeError('InvalidStore', `${store}: cannot ${verb} (${code})`, { cause: error });
+    }
+  }
+}
+
+async function writeWhole(path: string, data: Uint8Array | string, once: boolean): Promise<'written' | 'exists'> {
+  const temporary = temporaryIn(dirname(path));
+  try {
+    await writeFlushed(temporary, data);
+    if (once) await link(temporary, path);
+    else await rename(temporary, path);
+  } catch (error) {
+    if (once && errorCode(error) === 'EEXIST') return 'exists';
+    throw error;
+  } finally {
+    // After a rename it is gone already; after a failure or a link it is not.
+    await unlink(temporary).catch(() => undefined);
+  }
+  await flushFolder(dirname(path));
+  return 'written';
+}
+
+async function writeFlushed(path: string, data: Uint8Array | string): Promise<void> {
+  const file = await open(path, 'wx');
+  try {
+    await file.writeFile(data);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** `mkdir -p`, with every new name flushed into the folder above it. */
+async function createFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true });
+  if (first === undefined) return;
+  for (let created = folder; created.length >= first.length; created = dirname(created)) {
+    await flushFolder(dirname(created));
+  }
+}
+
+async function flushFolder(folder: string): Promise<void> {
+  // Windows cannot open a folder; its file systems keep names in their journal.
+  if (process.platform === 'win32') return;
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function isLeftover(path: string, host: string, pid: number): Promise<boolean> {
+  if (host === HOST && !isAlive(pid)) return true;
+  try {
+    return Date.now() - (await stat(path)).mtimeMs > LEFTOVER_AGE_MS;
+  } catch {
+    return false; // its writer has just finished
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return errorCode(error) === 'EPERM';
+  }
+}
+
+function temporaryIn(folder: string): string {
+  return join(folder, `.tmp-${HOST}-${process.pid}-${randomBytes(8).toString('hex')}`);
+}
+
+/** In the order of whole keys: a folder sorts as its name followed by `/`. */
+function sortedByKey(entries: Dirent[]): Dirent[] {
+  const sortKey = (entry: Dirent): string => (entry.isDirectory() ? `${entry.name}/` : entry.name);
+  return entries.sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
+}
+
+function inMegabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && 'syscall' in error
+    ? error.code
+    : undefined;
+}
