@@ -39,7 +39,6 @@ interface DTypeInfo {
   readonly array: new (buffer: ArrayBuffer, offset: number, length: number) => TypedArray;
 }
 
-
 export const DTYPES: Readonly<Record<DType, DTypeInfo>> = {
   float32: { onnx: 1, bytes: 4, isFloat: true, array: Float32Array },
   uint8: { onnx: 2, bytes: 1, isFloat: false, array: Uint8Array },
