@@ -61,7 +61,9 @@ export class FileStore implements ObjectStore {
   }
 
   async get(key: ObjectKey): Promise<Uint8Array | undefined> {
-    return this.#unlessAbsent(() => readFile(this.locate(key)));
+    const found = await this.#unlessAbsent(() => readFile(this.locate(key)));
+    // Not the Buffer itself, whose `slice` shares memory where that of a Uint8Array copies.
+    return found && new Uint8Array(found.buffer, found.byteOffset, found.byteLength);
   }
 
   async head(key: ObjectKey): Promise<ObjectInfo | undefined> {
@@ -198,13 +200,29 @@ async function writeFlushed(path: string, data: Uint8Array | string): Promise<vo
   }
 }
 
-/** `mkdir -p`, with every new name flushed into the folder above it. */
+/**
+ * `mkdir -p`, with every new name flushed into the folder above it. Node's own `recursive` never returns where a folder
+ * exists and nothing can be created in it with the error "no such file", as in /proc (tried with Node 20.20).
+ */
 async function createFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true });
-  if (first === undefined) return;
-  for (let created = folder; created.length >= first.length; created = dirname(created)) {
-    await flushFolder(dirname(created));
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    if (await isFolder(folder)) return;
+    const parent = dirname(folder);
+    if (errorCode(error) !== 'ENOENT' || (await isFolder(parent))) throw error;
+    await createFolder(parent);
+    await createFolder(folder);
+    return;
   }
+  await flushFolder(dirname(folder));
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }
 
 async function flushFolder(folder: string): Promise<void> {

@@ -14,10 +14,8 @@ export const CONTRACT_VERSION = 1;
 /** Everything that determines an image, options resolved. */
 export interface ItemContent {
   readonly prompt: string;
-  readonly negative: string;
   readonly seed: number;
-  readonly method: string;
-  /** Every resolved option of the method, defaults included. */
+  /** Every resolved option, defaults included: also the method and the negative prompt. */
   readonly options: Readonly<Record<string, unknown>>;
   readonly packDigest: string;
 }
@@ -33,8 +31,8 @@ export function runId(items: readonly ItemId[]): RunId {
 }
 
 /** The whole digest behind an item id; checkpoints and results carry it. */
-export function contentDigest({ prompt, negative, seed, method, options, packDigest }: ItemContent): string {
-  return sha256(canonicalJson({ contract: CONTRACT_VERSION, prompt, negative, seed, method, options, packDigest }));
+export function contentDigest({ prompt, seed, options, packDigest }: ItemContent): string {
+  return sha256(canonicalJson({ contract: CONTRACT_VERSION, prompt, seed, options, packDigest }));
 }
 
 /** SHA-256 in 64 hexadecimal digits. */

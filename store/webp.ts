@@ -1,7 +1,7 @@
 /**
  * @file Previews: small WebP files that carry the synthetic-media mark as well.
- * The canvas writes the simple form of the format; text needs the extended one (RFC 9649, section 2.7), which is the same
- * image chunk behind a `VP8X` chunk and followed by an `XMP ` chunk.
+ * Text needs the extended form of the format (RFC 9649, section 2.7): the image chunks behind a `VP8X` chunk, which says
+ * that there is text, and before an `XMP ` chunk. The canvas may write the extended form or the simple one.
  */
 import { RefereeError } from '../errors.ts';
 import { toRgba8 } from './pixels.ts';
@@ -21,23 +21,17 @@ export async function encodeWebp(image: Rgb8, xmp: string): Promise<Uint8Array> 
   return withXmp(await canvas.encode('webp', QUALITY), { width, height, xmp });
 }
 
-function withXmp(simple: Buffer, { width, height, xmp }: { width: number; height: number; xmp: string }): Uint8Array {
-  const isWebp = simple.toString('latin1', 0, 4) === 'RIFF' && simple.toString('latin1', 8, 12) === 'WEBP';
-  const first = simple.toString('latin1', 12, 16);
-  if (!isWebp || (first !== 'VP8 ' && first !== 'VP8L')) {
-    throw new RefereeError('Internal', `WebP encoder wrote chunk "${first}" first, expected "VP8 " or "VP8L"`);
-  }
+function withXmp(file: Buffer, { width, height, xmp }: { width: number; height: number; xmp: string }): Uint8Array {
+  const [riff, webp, first] = [0, 8, 12].map((at) => file.toString('latin1', at, at + 4));
+  if (riff !== 'RIFF' || webp !== 'WEBP') throw new RefereeError('Internal', 'the WebP encoder wrote another format');
+  const isExtended = first === 'VP8X';
   const header = Buffer.alloc(10);
-  header[0] = XMP_FLAG;
+  header[0] = XMP_FLAG | (isExtended ? file[20]! : 0);
   header.writeUIntLE(width - 1, 4, 3);
   header.writeUIntLE(height - 1, 7, 3);
-  const body = Buffer.concat([
-    Buffer.from('WEBP', 'latin1'),
-    chunk('VP8X', header),
-    simple.subarray(12),
-    chunk('XMP ', Buffer.from(xmp, 'utf8')),
-  ]);
-  return chunk('RIFF', body);
+  const imageChunks = file.subarray(isExtended ? 30 : 12);
+  const text = chunk('XMP ', Buffer.from(xmp, 'utf8'));
+  return chunk('RIFF', Buffer.concat([Buffer.from('WEBP', 'latin1'), chunk('VP8X', header), imageChunks, text]));
 }
 
 /** Type, length, data, and a zero where the length is odd. */
