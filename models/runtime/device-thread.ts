@@ -1,0 +1,170 @@
+/**
+ * @file Body of the device thread. onnxruntime's run blocks the thread that calls it, behind its promise
+ * (microsoft/onnxruntime #19611), so every session lives here and the main thread's event loop stays free.
+ * Calls are answered strictly in order: a session is never released under a run.
+ */
+import { parentPort, workerData, type MessagePort, type Transferable } from 'node:worker_threads';
+
+import { InferenceSession, Tensor as OrtTensor, env, type OnnxValue } from 'onnxruntime-node';
+
+import { assertNever, isRefereeError, quoted, RefereeError } from '../../errors.ts';
+import type { DType, Tensor } from '../onnx/dtype.ts';
+import type { ProviderName } from './device.ts';
+import { oneLine } from './one-line.ts';
+import type { Answers, DeviceCall, DeviceSettings, ErrorData, Reply, Request, ValueMetadata } from './protocol.ts';
+import { chooseProvider } from './providers.ts';
+import { sessionOptions } from './session-settings.ts';
+
+interface Loaded {
+  readonly name: string;
+  readonly session: InferenceSession;
+}
+
+interface DeviceState {
+  readonly settings: DeviceSettings;
+  readonly provider: ProviderName;
+  readonly sessions: Map<number, Loaded>;
+  loaded: number;
+}
+
+if (parentPort !== null) await serve(parentPort, workerData as DeviceSettings);
+
+async function serve(port: MessagePort, settings: DeviceSettings): Promise<void> {
+  env.logLevel = 'fatal';
+  const reply = (message: Reply, transfer: Transferable[] = []): void => port.postMessage(message, transfer);
+  let state: DeviceState;
+  try {
+    const { provider, notes } = await chooseProvider(settings);
+    state = { settings, provider, sessions: new Map(), loaded: 0 };
+    reply({ kind: 'ready', provider, notes });
+  } catch (error) {
+    reply({ kind: 'failed', error: errorData(error) });
+    return;
+  }
+  let last = Promise.resolve();
+  port.on('message', ({ id, call }: Request) => {
+    last = last.then(async () => {
+      try {
+        const { answer, transfer } = await answerCall(state, call);
+        reply({ kind: 'answer', id, answer }, transfer);
+      } catch (error) {
+        reply({ kind: 'error', id, error: errorData(error) });
+      }
+      if (call.kind === 'close') port.close();
+    });
+  });
+}
+
+interface Answer {
+  readonly answer: Answers[keyof Answers];
+  readonly transfer?: Transferable[];
+}
+
+async function answerCall(state: DeviceState, call: DeviceCall): Promise<Answer> {
+  switch (call.kind) {
+    case 'load':
+      return { answer: await load(state, call) };
+    case 'run':
+      return run(state, call);
+    case 'release':
+      await release(state, call.session);
+      return { answer: null };
+    case 'close':
+      // Sessions outlive the thread that made them, and end badly, unless they are released in it.
+      for (const session of [...state.sessions.keys()]) await release(state, session);
+      return { answer: null };
+    default:
+      return assertNever(call);
+  }
+}
+
+async function load(
+  state: DeviceState,
+  { model, name, weightsRoot }: Extract<DeviceCall, { kind: 'load' }>,
+): Promise<Answers['load']> {
+  const start = performance.now();
+  const { provider, settings } = state;
+  const options = sessionOptions({ ...settings, provider, ...(weightsRoot === undefined ? {} : { weightsRoot }) });
+  let session: InferenceSession;
+  try {
+    session = await InferenceSession.create(model, options);
+  } catch (error) {
+    if (weightsRoot === undefined && oneLine(error).includes('External data')) {
+      throw new RefereeError(
+        'InvalidModel',
+        `session ${quoted(name)} points to data outside itself, which this model may not`,
+      );
+    }
+    throw invalidModel(name, 'does not load', error);
+  }
+  try {
+    const inputs = session.inputMetadata.map((value) => valueMetadata(name, value));
+    const outputs = session.outputMetadata.map((value) => valueMetadata(name, value));
+    state.loaded += 1;
+    state.sessions.set(state.loaded, { name, session });
+    return { session: state.loaded, inputs, outputs, seconds: secondsSince(start) };
+  } catch (error) {
+    await session.release();
+    throw error;
+  }
+}
+
+async function run(state: DeviceState, call: Extract<DeviceCall, { kind: 'run' }>): Promise<Answer> {
+  const { name, session } = find(state, call.session);
+  const feeds = Object.fromEntries(Object.entries(call.feeds).map(([input, tensor]) => [input, toOrt(tensor)]));
+  const start = performance.now();
+  let values: Readonly<Record<string, OnnxValue>>;
+  try {
+    values = await session.run(feeds, [...call.outputs]);
+  } catch (error) {
+    throw invalidModel(name, 'fails to run', error);
+  }
+  const seconds = secondsSince(start);
+  const outputs = Object.fromEntries(Object.entries(values).map(([output, value]) => [output, fromOrt(value)]));
+  const transfer = [...new Set(Object.values(outputs).map(({ data }) => data.buffer as ArrayBuffer))];
+  return { answer: { outputs, seconds }, transfer };
+}
+
+async function release(state: DeviceState, id: number): Promise<void> {
+  const loaded = state.sessions.get(id);
+  state.sessions.delete(id);
+  await loaded?.session.release();
+}
+
+function find(state: DeviceState, id: number): Loaded {
+  const loaded = state.sessions.get(id);
+  if (loaded === undefined) throw new RefereeError('Internal', `session number ${id} was released before this run`);
+  return loaded;
+}
+
+function toOrt({ dtype, data, shape }: Tensor): OrtTensor {
+  // The constructor's overloads pair each dtype with its array; ours are paired the same way.
+  return new OrtTensor(dtype as 'float32', data as Float32Array, shape);
+}
+
+function fromOrt(value: OnnxValue): Tensor {
+  const { buffer, byteOffset, length } = value.data as Float32Array<ArrayBuffer>;
+  // Newer Node has a Float16Array, which onnxruntime then uses; our float16 are their 16 bits everywhere.
+  const data = value.type === 'float16' ? new Uint16Array(buffer, byteOffset, length) : (value.data as Tensor['data']);
+  return { dtype: value.type as DType, shape: value.dims, data };
+}
+
+function valueMetadata(session: string, value: InferenceSession.ValueMetadata): ValueMetadata {
+  if (!value.isTensor) {
+    throw new RefereeError('InvalidModel', `session ${quoted(session)}: ${quoted(value.name)} is not a tensor`);
+  }
+  return { name: value.name, dtype: value.type as DType, shape: value.shape };
+}
+
+function invalidModel(session: string, what: string, cause: unknown): RefereeError {
+  return new RefereeError('InvalidModel', `session ${quoted(session)} ${what}: ${oneLine(cause)}`, { cause });
+}
+
+function errorData(error: unknown): ErrorData {
+  if (!isRefereeError(error)) return { code: 'Internal', message: `device thread: ${oneLine(error)}` };
+  return { code: error.code, message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) };
+}
+
+function secondsSince(start: number): number {
+  return (performance.now() - start) / 1000;
+}

@@ -1,0 +1,131 @@
+/**
+ * @file A device on Node: onnxruntime in a thread of its own, called by messages. The main event loop stays free while a
+ * graph runs.
+ */
+import { availableParallelism } from 'node:os';
+
+import { RefereeError, quoted } from '../../errors.ts';
+import type { Tensor } from '../onnx/dtype.ts';
+import type { Device, DeviceStats, ProviderName, Session, SessionOptions, SessionStats } from './device.ts';
+import { checkFeeds, checkOutputs } from './feeds.ts';
+import type { Answers, MemoryMode } from './protocol.ts';
+import { DeviceChannel } from './device-channel.ts';
+
+export interface DeviceOptions {
+  /** Default `auto`: the best that passes its self-test. A provider that is asked for by name is used or refused. */
+  readonly provider?: ProviderName | 'auto';
+  /** Threads inside one operator, on the CPU. Default: the cores that this process may use. */
+  readonly threads?: number;
+  /** `small` gives memory back after every run, at some cost in time. Default `fast`. */
+  readonly memory?: MemoryMode;
+  /** Told, in one line each, which providers were looked at and which one was taken. */
+  readonly log?: (line: string) => void;
+}
+
+/** Far above any machine; a typing error should not start a million threads. */
+const MOST_THREADS = 1024;
+
+/**
+ * Starts the device thread and chooses its provider.
+ *
+ * @throws RefereeError `ProviderNotAvailable`, naming what there is; `InvalidOption` for a number of threads below 1
+ */
+export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
+  const { provider = 'auto', threads = availableParallelism(), memory = 'fast', log } = options;
+  if (!Number.isInteger(threads) || threads < 1 || threads > MOST_THREADS) {
+    throw new RefereeError(
+      'InvalidOption',
+      `threads is ${quoted(threads)}, expected a whole number from 1 to ${MOST_THREADS}`,
+    );
+  }
+  const { channel, ready } = await DeviceChannel.open({ provider, threads, memory });
+  if (log !== undefined) ready.notes.forEach((note) => log(note));
+  return new NodeDevice(channel, ready.provider, threads);
+}
+
+class NodeDevice implements Device {
+  readonly provider: ProviderName;
+  readonly threads: number;
+  readonly #channel: DeviceChannel;
+  readonly #stats = new Map<string, SessionStats>();
+
+  constructor(channel: DeviceChannel, provider: ProviderName, threads: number) {
+    this.#channel = channel;
+    this.provider = provider;
+    this.threads = threads;
+  }
+
+  async load(model: Uint8Array, { name, weightsRoot }: SessionOptions): Promise<Session> {
+    const copy = new Uint8Array(model);
+    const answer = await this.#channel.call<'load'>(
+      { kind: 'load', model: copy, name, ...(weightsRoot === undefined ? {} : { weightsRoot }) },
+      [copy.buffer],
+    );
+    this.#count(name, { calls: 0, seconds: 0, loadSeconds: answer.seconds });
+    return new NodeSession(this.#channel, name, answer, (seconds) =>
+      this.#count(name, { calls: 1, seconds, loadSeconds: 0 }),
+    );
+  }
+
+  stats(): Promise<DeviceStats> {
+    return Promise.resolve({
+      sessions: Object.fromEntries(this.#stats),
+      residentBytes: process.memoryUsage.rss(),
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#channel.close();
+  }
+
+  #count(name: string, more: SessionStats): void {
+    const before = this.#stats.get(name) ?? { calls: 0, seconds: 0, loadSeconds: 0 };
+    this.#stats.set(name, {
+      calls: before.calls + more.calls,
+      seconds: before.seconds + more.seconds,
+      loadSeconds: before.loadSeconds + more.loadSeconds,
+    });
+  }
+}
+
+class NodeSession implements Session {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  readonly #channel: DeviceChannel;
+  readonly #name: string;
+  readonly #loaded: Answers['load'];
+  readonly #onRun: (seconds: number) => void;
+  #isReleased = false;
+
+  constructor(channel: DeviceChannel, name: string, loaded: Answers['load'], onRun: (seconds: number) => void) {
+    this.#channel = channel;
+    this.#name = name;
+    this.#loaded = loaded;
+    this.#onRun = onRun;
+    this.inputNames = loaded.inputs.map((input) => input.name);
+    this.outputNames = loaded.outputs.map((output) => output.name);
+  }
+
+  async run(feeds: Readonly<Record<string, Tensor>>, outputs?: readonly string[]): Promise<Record<string, Tensor>> {
+    if (this.#isReleased)
+      throw new RefereeError('Internal', `session ${quoted(this.#name)} was released before this run`);
+    checkFeeds(this.#name, this.#loaded.inputs, feeds);
+    const asked = checkOutputs(this.#name, this.#loaded.outputs, outputs);
+    // Copies are given away to the thread; the caller keeps its own.
+    const copies = Object.entries(feeds).map(
+      ([name, tensor]) => [name, { ...tensor, data: tensor.data.slice() }] as const,
+    );
+    const answer = await this.#channel.call<'run'>(
+      { kind: 'run', session: this.#loaded.session, feeds: Object.fromEntries(copies), outputs: asked },
+      copies.map(([, { data }]) => data.buffer),
+    );
+    this.#onRun(answer.seconds);
+    return answer.outputs;
+  }
+
+  async release(): Promise<void> {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    await this.#channel.call<'release'>({ kind: 'release', session: this.#loaded.session });
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * @file What the main thread and the device thread say to each other. Arrays travel by transfer, errors as plain data.
+ */
+import type { ErrorCode } from '../../errors.ts';
+import type { DType, Tensor } from '../onnx/dtype.ts';
+import type { ProviderName } from './device.ts';
+
+/** How much memory onnxruntime may keep between runs: `fast` keeps its arena, `small` gives everything back. */
+export type MemoryMode = 'fast' | 'small';
+
+/** What the thread is started with. */
+export interface DeviceSettings {
+  readonly provider: ProviderName | 'auto';
+  readonly threads: number;
+  readonly memory: MemoryMode;
+}
+
+/** An input or output as the model declares it; a symbolic dimension is its name, '' if it has none. */
+export interface ValueMetadata {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly (number | string)[];
+}
+
+export type DeviceCall =
+  | { readonly kind: 'load'; readonly model: Uint8Array; readonly name: string; readonly weightsRoot?: string }
+  | {
+      readonly kind: 'run';
+      readonly session: number;
+      readonly feeds: Readonly<Record<string, Tensor>>;
+      readonly outputs: readonly string[];
+    }
+  | { readonly kind: 'release'; readonly session: number }
+  | { readonly kind: 'close' };
+
+export interface Answers {
+  readonly load: {
+    readonly session: number;
+    readonly inputs: readonly ValueMetadata[];
+    readonly outputs: readonly ValueMetadata[];
+    readonly seconds: number;
+  };
+  readonly run: { readonly outputs: Record<string, Tensor>; readonly seconds: number };
+  readonly release: null;
+  readonly close: null;
+}
+
+export interface ErrorData {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** To the thread. */
+export interface Request {
+  readonly id: number;
+  readonly call: DeviceCall;
+}
+
+/** From the thread. The first message is `ready` or `failed`. */
+export type Reply =
+  | { readonly kind: 'ready'; readonly provider: ProviderName; readonly notes: readonly string[] }
+  | { readonly kind: 'failed'; readonly error: ErrorData }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: Answers[keyof Answers] }
+  | { readonly kind: 'error'; readonly id: number; readonly error: ErrorData };

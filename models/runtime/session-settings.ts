@@ -1,0 +1,47 @@
+/**
+ * @file Options of an onnxruntime session: the provider alone, results that repeat, memory, and where weights may lie.
+ */
+import type { InferenceSession } from 'onnxruntime-node';
+
+import type { ProviderName } from './device.ts';
+import type { MemoryMode } from './protocol.ts';
+
+export interface SessionSettings {
+  readonly provider: ProviderName;
+  readonly threads: number;
+  readonly memory: MemoryMode;
+  readonly weightsRoot?: string;
+  /** Refuse a graph of which the provider cannot run every node, instead of giving the rest to the CPU. */
+  readonly isStrict?: boolean;
+}
+
+/** Errors come as exceptions; onnxruntime need not print them as well. */
+const LOG_FATAL = 4;
+
+export function sessionOptions({
+  provider,
+  threads,
+  memory,
+  weightsRoot,
+  isStrict = false,
+}: SessionSettings): InferenceSession.SessionOptions {
+  return {
+    executionProviders: [provider],
+    graphOptimizationLevel: 'all',
+    executionMode: 'sequential',
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    enableCpuMemArena: memory === 'fast',
+    enableMemPattern: memory === 'fast',
+    logSeverityLevel: LOG_FATAL,
+    extra: {
+      session: {
+        use_deterministic_compute: '1',
+        // Without a root, external data is looked for inside a file, where nothing can be: left out, onnxruntime would
+        // take the working directory.
+        model_external_initializers_file_folder_path: weightsRoot ?? process.execPath,
+        ...(isStrict ? { disable_cpu_ep_fallback: '1' } : {}),
+      },
+    },
+  };
+}
