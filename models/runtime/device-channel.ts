@@ -5,7 +5,8 @@
 import { Worker, type Transferable } from 'node:worker_threads';
 
 import { RefereeError } from '../../errors.ts';
-import type { Answers, DeviceCall, DeviceSettings, ErrorData, Reply, Request } from './protocol.ts';
+import { holdExit, newGuardWord } from './exit-guard.ts';
+import type { Answers, DeviceCall, DeviceSettings, ErrorData, Reply, Request, ThreadData } from './protocol.ts';
 
 type Ready = Extract<Reply, { kind: 'ready' }>;
 
@@ -38,7 +39,7 @@ export class DeviceChannel {
 
   /** Starts a thread and waits until it has a provider. */
   static async open(settings: DeviceSettings): Promise<{ channel: DeviceChannel; ready: Ready }> {
-    const worker = startThread(settings);
+    const worker = startThread({ settings, guard: newGuardWord() });
     const ready = await new Promise<Ready>((resolve, reject) => {
       worker.once('error', (cause) =>
         reject(new RefereeError('DeviceLost', `the device thread failed: ${cause.message}`, { cause })),
@@ -100,10 +101,12 @@ export class DeviceChannel {
 }
 
 /** Run from sources, the thread enters through a file that loads TypeScript; built, it is an ordinary module. */
-function startThread(settings: DeviceSettings): Worker {
+function startThread(data: ThreadData): Worker {
   const entry = import.meta.url.endsWith('.ts') ? './device-thread-from-sources.js' : './device-thread.js';
   // Without the parent's flags: a loader or an inspector port of its own is not meant for the thread.
-  return new Worker(new URL(entry, import.meta.url), { workerData: settings, execArgv: [] });
+  const worker = new Worker(new URL(entry, import.meta.url), { workerData: data, execArgv: [] });
+  worker.once('exit', holdExit(data.guard));
+  return worker;
 }
 
 function toError({ code, message, hint }: ErrorData): RefereeError {

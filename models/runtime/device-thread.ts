@@ -10,8 +10,18 @@ import { InferenceSession, Tensor as OrtTensor, env, type OnnxValue } from 'onnx
 import { assertNever, isRefereeError, quoted, RefereeError } from '../../errors.ts';
 import type { DType, Tensor } from '../onnx/dtype.ts';
 import type { ProviderName } from './device.ts';
+import { guarded } from './exit-guard.ts';
 import { oneLine } from './one-line.ts';
-import type { Answers, DeviceCall, DeviceSettings, ErrorData, Reply, Request, ValueMetadata } from './protocol.ts';
+import type {
+  Answers,
+  DeviceCall,
+  DeviceSettings,
+  ErrorData,
+  Reply,
+  Request,
+  ThreadData,
+  ValueMetadata,
+} from './protocol.ts';
 import { chooseProvider } from './providers.ts';
 import { sessionOptions } from './session-settings.ts';
 
@@ -27,14 +37,14 @@ interface DeviceState {
   loaded: number;
 }
 
-if (parentPort !== null) await serve(parentPort, workerData as DeviceSettings);
+if (parentPort !== null) await serve(parentPort, workerData as ThreadData);
 
-async function serve(port: MessagePort, settings: DeviceSettings): Promise<void> {
+async function serve(port: MessagePort, { settings, guard }: ThreadData): Promise<void> {
   env.logLevel = 'fatal';
   const reply = (message: Reply, transfer: Transferable[] = []): void => port.postMessage(message, transfer);
   let state: DeviceState;
   try {
-    const { provider, notes } = await chooseProvider(settings);
+    const { provider, notes } = await guarded(guard, () => chooseProvider(settings));
     state = { settings, provider, sessions: new Map(), loaded: 0 };
     reply({ kind: 'ready', provider, notes });
   } catch (error) {
@@ -45,7 +55,7 @@ async function serve(port: MessagePort, settings: DeviceSettings): Promise<void>
   port.on('message', ({ id, call }: Request) => {
     last = last.then(async () => {
       try {
-        const { answer, transfer } = await answerCall(state, call);
+        const { answer, transfer } = await guarded(guard, () => answerCall(state, call));
         reply({ kind: 'answer', id, answer }, transfer);
       } catch (error) {
         reply({ kind: 'error', id, error: errorData(error) });

@@ -15,6 +15,12 @@ export interface DeviceSettings {
   readonly memory: MemoryMode;
 }
 
+export interface ThreadData {
+  readonly settings: DeviceSettings;
+  /** See exit-guard.ts. */
+  readonly guard: Int32Array;
+}
+
 /** An input or output as the model declares it; a symbolic dimension is its name, '' if it has none. */
 export interface ValueMetadata {
   readonly name: string;
