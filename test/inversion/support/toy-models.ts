@@ -5,9 +5,21 @@
  */
 import type { AlignmentInput, LanePrompt, SearchModels } from '../../../inversion/models.ts';
 import { noiseBank } from '../../../inversion/noise-bank.ts';
+import { type MethodOptions, SHAPES_DEFAULTS } from '../../../inversion/options.ts';
 import { alphasCumprod } from '../../../inversion/schedule.ts';
 
 export const LATENT_SHAPE = [2, 3, 3] as const;
+/**
+ * Options under which the closed forms converge: the exponents cancel the a/q of e - eps = (z - belief) a/q, which
+ * leaves a step of 2/9 of the way to the belief.
+ */
+export const TOY_DEFAULTS: MethodOptions = {
+  ...SHAPES_DEFAULTS,
+  alphaExponent: -1,
+  sigmaExponent: 1,
+  sdWeight: 1,
+  sdWeightFinal: 1,
+};
 export const COUNT = 18;
 export const SIZE = 6;
 export const BANK = noiseBank(3 * SIZE * SIZE);
