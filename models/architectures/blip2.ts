@@ -1,0 +1,196 @@
+/**
+ * @file BLIP-2 as a referee (Li et al. 2023, arXiv 2301.12597, section 3.2): image-text matching (itm), contrast (itc),
+ * image-grounded text generation (itg), each on the output of the vision tower, and their losses. transformers'
+ * Blip2ForImageTextRetrieval; the head for generation is that of the original Q-Former checkpoint.
+ */
+import { activation } from '../nn/activation.ts';
+import { fixedMask, paddingMask } from '../nn/attention.ts';
+import { linear, sizeOf } from '../nn/linear.ts';
+import { layerNorm } from '../nn/norm.ts';
+import type { Scope } from '../nn/scope.ts';
+import type { GraphBuilder } from '../onnx/builder.ts';
+import { int64 } from '../onnx/dtype.ts';
+import type { Value } from '../onnx/graph.ts';
+import * as op from '../onnx/ops.ts';
+import type { Dim } from '../onnx/shapes.ts';
+import type { Blip2Config } from './blip2-config.ts';
+import { embedText, qformer } from './blip2-qformer.ts';
+
+export { visionTower } from './blip2-vision.ts';
+
+export interface TextTokens {
+  /** [B, T] int64, T fixed. */
+  readonly ids: Value;
+  /** [B, T] int64: 1 for a token, 0 for padding. */
+  readonly mask: Value;
+}
+
+export interface ImageAndText extends TextTokens {
+  /** Output of `visionTower`, [B, N, D]. */
+  readonly image: Value;
+}
+
+/** Class of the matching head that means "the text fits". */
+const MATCH = 1;
+/** Keeps the logarithm of a probability finite; as the code of the method has it. */
+const MATCH_EPSILON = 1e-8;
+/** Places where checkpoints keep the language-model head. */
+const HEAD_NAMES = ['cls.predictions', 'qformer.cls.predictions', 'lm_head'];
+
+/** -> logits [B, 2]: queries and text see each other; the head on every query, then the mean over the queries. */
+export function matchingLogits(b: GraphBuilder, scope: Scope, config: Blip2Config, input: ImageAndText): Value {
+  const { num_query_tokens: queries, qformer_config: qformerConfig } = config;
+  const tokens = queriesAndText(b, scope, config, input);
+  // Queries are never masked: the text's mask with `queries` ones before it.
+  const batch = input.mask.shape[0]!;
+  const ones = op.expand(b, b.constant(int64([1], [1, 1])), [batch, queries]);
+  const mask = paddingMask(b, op.concat(b, [ones, input.mask], 1));
+  const hidden = scope.enter(b, 'qformer', (w) =>
+    qformer(b, w, qformerConfig, { tokens, queries, image: input.image, mask }),
+  );
+  const ofQueries = op.slice(b, hidden, { starts: [0], ends: [queries], axes: [1] });
+  const logits = scope.enter(b, 'itm_head', (w) => linear(b, w, ofQueries, 2));
+  return op.reduceMean(b, logits, { axes: [1], keepdims: false });
+}
+
+/** logits [B, 2] -> losses [B]: -log(probability of a match + 1e-8). */
+export function matchingLosses(b: GraphBuilder, logits: Value): Value {
+  const probabilities = op.softmax(b, logits);
+  const match = op.slice(b, probabilities, { starts: [MATCH], ends: [MATCH + 1], axes: [1] });
+  return op.neg(b, op.log(b, op.addScalar(b, op.squeeze(b, match, [1]), MATCH_EPSILON)));
+}
+
+export interface Contrast {
+  /** [I, Q, image_text_hidden_size], unit length. */
+  readonly imageEmbeds: Value;
+  /** [T, image_text_hidden_size], unit length. */
+  readonly textEmbeds: Value;
+  /** [I, T]: the largest cosine over the queries. */
+  readonly logitsPerImage: Value;
+}
+
+/** Every image against every text; their numbers may differ. */
+export function contrast(b: GraphBuilder, scope: Scope, config: Blip2Config, input: ImageAndText): Contrast {
+  const imageEmbeds = imageFeatures(b, scope, config, input.image);
+  const textEmbeds = textFeatures(b, scope, config, input);
+  const cosines = op.matMul(b, imageEmbeds, op.transposeMatrix(b, textEmbeds));
+  return { imageEmbeds, textEmbeds, logitsPerImage: op.reduceMax(b, cosines, { axes: [1], keepdims: false }) };
+}
+
+/** Output of `visionTower` [B, N, D] -> [B, Q, image_text_hidden_size], unit length. */
+export function imageFeatures(b: GraphBuilder, scope: Scope, config: Blip2Config, image: Value): Value {
+  const { num_query_tokens: queries, qformer_config: qformerConfig } = config;
+  const tokens = queryTokens(b, scope, config, image.shape[0]!);
+  const hidden = scope.enter(b, 'qformer', (w) => qformer(b, w, qformerConfig, { tokens, queries, image }));
+  const width = config.image_text_hidden_size;
+  return unitLength(
+    b,
+    scope.enter(b, 'vision_projection', (w) => linear(b, w, hidden, width)),
+  );
+}
+
+/** -> [B, image_text_hidden_size], unit length: the first token's output, of the text alone. */
+export function textFeatures(b: GraphBuilder, scope: Scope, config: Blip2Config, { ids, mask }: TextTokens): Value {
+  const tokens = embedText(b, scope, config.qformer_config, ids);
+  const hidden = scope.enter(b, 'qformer', (w) =>
+    qformer(b, w, config.qformer_config, { tokens, queries: 0, mask: paddingMask(b, mask) }),
+  );
+  const first = op.squeeze(b, op.slice(b, hidden, { starts: [0], ends: [1], axes: [1] }), [1]);
+  const width = config.image_text_hidden_size;
+  return unitLength(
+    b,
+    scope.enter(b, 'text_projection', (w) => linear(b, w, first, width)),
+  );
+}
+
+/**
+ * ids: the text with its first token replaced by the decoder's -> scores [B, T, vocabulary]. Queries see queries; text
+ * position i sees all queries and the text up to itself that is not padding.
+ */
+export function generationScores(b: GraphBuilder, scope: Scope, config: Blip2Config, input: ImageAndText): Value {
+  const { num_query_tokens: queries, qformer_config: qformerConfig } = config;
+  const tokens = queriesAndText(b, scope, config, input);
+  const texts = sizeOf(input.ids, 1);
+  const length = queries + texts;
+  const order = fixedMask(
+    b,
+    { rows: length, columns: length },
+    (row, column) => column < queries || (row >= queries && column <= row),
+  );
+  const batch = input.mask.shape[0]!;
+  const ones = op.expand(b, b.constant(int64([1], [1, 1])), [batch, queries]);
+  const mask = op.add(b, order, paddingMask(b, op.concat(b, [ones, input.mask], 1)));
+  const hidden = scope.enter(b, 'qformer', (w) =>
+    qformer(b, w, qformerConfig, { tokens, queries, image: input.image, mask }),
+  );
+  const ofText = op.slice(b, hidden, { starts: [queries], ends: [length], axes: [1] });
+  return languageModelHead(b, scope, config, ofText);
+}
+
+export interface GenerationLoss {
+  /** [B]: mean over a row's tokens. */
+  readonly rows: Value;
+  /** []: mean over all tokens of all rows, so that a longer text has more weight. */
+  readonly mean: Value;
+}
+
+/**
+ * Cross entropy of position i against token i + 1, where that is not padding. With label smoothing s the target is
+ * (1 - s) of the token and s of the uniform distribution over the vocabulary.
+ */
+export function generationLoss(
+  b: GraphBuilder,
+  scores: Value,
+  { ids, mask, labelSmoothing = 0 }: TextTokens & { readonly labelSmoothing?: number },
+): GenerationLoss {
+  const length = sizeOf(ids, 1);
+  const targets = op.slice(b, ids, { starts: [1], ends: [length], axes: [1] });
+  const counts = op.cast(b, op.slice(b, mask, { starts: [1], ends: [length], axes: [1] }), 'float32');
+  const logs = op.logSoftmax(b, op.slice(b, scores, { starts: [0], ends: [length - 1], axes: [1] }));
+  const chosen = op.squeeze(b, op.gatherElements(b, logs, op.unsqueeze(b, targets, [2]), 2), [2]);
+  const logLikelihood =
+    labelSmoothing === 0
+      ? chosen
+      : op.add(
+          b,
+          op.mulScalar(b, chosen, 1 - labelSmoothing),
+          op.mulScalar(b, op.reduceMean(b, logs, { axes: [2], keepdims: false }), labelSmoothing),
+        );
+  const losses = op.mul(b, op.neg(b, logLikelihood), counts);
+  const meanOver = (axes: readonly number[]): Value => {
+    const total = op.reduceSum(b, losses, { axes, keepdims: false });
+    // A text without targets has loss 0.
+    const number = op.max(b, op.reduceSum(b, counts, { axes, keepdims: false }), b.scalar(1));
+    return op.div(b, total, number);
+  };
+  return { rows: meanOver([1]), mean: meanOver([0, 1]) };
+}
+
+function languageModelHead(b: GraphBuilder, scope: Scope, config: Blip2Config, hidden: Value): Value {
+  const { hidden_size: width, vocab_size: words, hidden_act: act, layer_norm_eps: epsilon } = config.qformer_config;
+  return scope.enter(b, scope.firstOf(HEAD_NAMES), (head) => {
+    const dense = head.enter(b, 'transform.dense', (w) => linear(b, w, hidden, width));
+    const normed = head.enter(b, 'transform.LayerNorm', (w) => layerNorm(b, w, activation(act)(b, dense), epsilon));
+    const scores = head.enter(b, 'decoder', (w) => linear(b, w, normed, words));
+    // BERT keeps the decoder's bias one level up.
+    return !head.has('decoder.bias') && head.has('bias') ? op.add(b, scores, head.get(b, 'bias', [words])) : scores;
+  });
+}
+
+/** [B, Q, hidden_size] */
+function queryTokens(b: GraphBuilder, scope: Scope, config: Blip2Config, batch: Dim): Value {
+  const { num_query_tokens: queries } = config;
+  const width = config.qformer_config.hidden_size;
+  return op.expand(b, scope.get(b, 'query_tokens', [1, queries, width]), [batch, queries, width]);
+}
+
+function queriesAndText(b: GraphBuilder, scope: Scope, config: Blip2Config, { image, ids }: ImageAndText): Value {
+  const queries = queryTokens(b, scope, config, image.shape[0]!);
+  return op.concat(b, [queries, embedText(b, scope, config.qformer_config, ids)], 1);
+}
+
+/** x / |x| over the last axis; a zero vector stays zero. */
+function unitLength(b: GraphBuilder, x: Value): Value {
+  const length = op.reduceL2(b, x, { axes: [-1] });
+  return op.div(b, x, op.max(b, length, b.scalar(1e-12)));
+}
