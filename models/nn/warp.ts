@@ -1,0 +1,84 @@
+/**
+ * @file Warps of images by a matrix per image: bilinear sampling at the places that the inverse matrix gives, the pixel
+ * convention of kornia's `warp_affine` and `warp_perspective` (pixel centres at whole numbers, y downwards).
+ */
+import type { GraphBuilder } from '../onnx/builder.ts';
+import { float32 } from '../onnx/dtype.ts';
+import type { Value } from '../onnx/graph.ts';
+import * as op from '../onnx/ops.ts';
+import { RefereeError } from '../../errors.ts';
+import { projectPixels } from './homography.ts';
+import { lastNode, type OwnAdjoint, type WithAdjoints } from './own-adjoint.ts';
+import { warpAdjointGather } from './warp-adjoint.ts';
+
+export interface WarpInputs {
+  /** Source pixel to destination pixel, [N, 3, 3]. */
+  readonly forward: Value;
+  /** Destination pixel to source pixel, [N, 3, 3]. */
+  readonly inverse: Value;
+  /** 0 leaves the image exactly as it is, [N]. All images are warped without it. */
+  readonly flag?: Value;
+}
+
+export interface WarpOptions {
+  readonly kind: 'affine' | 'perspective';
+  /** What lies outside the image. */
+  readonly paddingMode?: 'zeros' | 'border' | 'reflection';
+  /** Tells the padding apart only: `reflection` mirrors at the outer edges of the border pixels, or at their centres. */
+  readonly alignCorners?: boolean;
+  /** Side of the window of the gathering adjoint (see `windowFor`). Without it the adjoint is GridSample's own. */
+  readonly window?: number;
+}
+
+export interface Warped extends WithAdjoints {
+  /** GridSample's grid, [N, H, W, 2]. */
+  readonly grid: Value;
+}
+
+/** x [N, C, H, W] with known C, H, W. */
+export function warp(b: GraphBuilder, x: Value, inputs: WarpInputs, options: WarpOptions): Warped {
+  const { kind, paddingMode = 'zeros', alignCorners = false, window } = options;
+  const [, channels, height, width] = x.shape;
+  if (typeof channels !== 'number' || typeof height !== 'number' || typeof width !== 'number') {
+    throw new RefereeError('InvalidModel', `warp of ${x.name}: channels, height and width must be known`);
+  }
+  if (window !== undefined && paddingMode !== 'zeros') {
+    throw new RefereeError(
+      'InvalidModel',
+      `warp of ${x.name}: the gathering adjoint pads with zeros, not ${paddingMode}`,
+    );
+  }
+  const scale = [2 / (alignCorners ? width - 1 : width), 2 / (alignCorners ? height - 1 : height)] as const;
+  const planes = projectPixels(b, inputs.inverse, { kind, height, width, scale });
+  const grid = op.transpose(b, planes, [0, 2, 3, 1]);
+  const sampled = op.gridSample(b, x, grid, { paddingMode, alignCorners });
+  const adjoints: OwnAdjoint[] = [];
+  if (window !== undefined) {
+    const node = lastNode(b, sampled);
+    const adjoint: OwnAdjoint['adjoint'] = (into, cotangent) => {
+      const places = sourcePlaces(into, planes, { height, width, alignCorners });
+      return [warpAdjointGather(into, cotangent, { places, forward: inputs.forward, kind, window }), undefined];
+    };
+    adjoints.push({ node, adjoint });
+  }
+  return { output: inputs.flag ? op.where(b, isSet(b, inputs.flag), sampled, x) : sampled, grid, adjoints };
+}
+
+/** A flag [N] as a condition [N, 1, 1, 1]. */
+export function isSet(b: GraphBuilder, flag: Value): Value {
+  return op.greater(b, op.reshape(b, flag, [flag.shape[0]!, 1, 1, 1]), b.scalar(0, flag.dtype));
+}
+
+interface SourceOptions {
+  readonly height: number;
+  readonly width: number;
+  readonly alignCorners: boolean;
+}
+
+/** Source pixels [N, 2, H, W] of normalised planes, by the very operations with which GridSample finds them. */
+function sourcePlaces(b: GraphBuilder, planes: Value, { height, width, alignCorners }: SourceOptions): Value {
+  const perAxis = (x: number, y: number): Value => b.constant(float32([x, y], [1, 2, 1, 1]));
+  const fromZero = op.addScalar(b, planes, 1);
+  if (alignCorners) return op.mul(b, op.divScalar(b, fromZero, 2), perAxis(width - 1, height - 1));
+  return op.divScalar(b, op.subScalar(b, op.mul(b, fromZero, perAxis(width, height)), 1), 2);
+}
