@@ -30,8 +30,24 @@ export interface SafetensorsHeader {
   readonly tensors: ReadonlyMap<string, TensorEntry>;
 }
 
-/** The header's JSON may start after its length, eight bytes. */
+/** A file starts with the length of its header, a whole number of 64 bits, least significant byte first. */
 export const LENGTH_BYTES = 8;
+
+/**
+ * Length of the header, refused before anything of that size is allocated.
+ *
+ * @param start the first eight bytes of the file
+ * @throws RefereeError `InvalidWeights`
+ */
+export function parseHeaderLength(start: Uint8Array, fileBytes: number, path: string): number {
+  const fail = failing(path);
+  if (fileBytes < LENGTH_BYTES) fail(`file has ${fileBytes} bytes, expected a safetensors file of at least 8`);
+  const length = new DataView(start.buffer, start.byteOffset).getBigUint64(0, true);
+  if (length > BigInt(MAX_HEADER_BYTES)) fail(`header length is ${length}, expected at most ${MAX_HEADER_BYTES} bytes`);
+  if (length > BigInt(fileBytes - LENGTH_BYTES))
+    fail(`header length is ${length}, but the file has ${fileBytes} bytes`);
+  return Number(length);
+}
 
 /**
  * Parses the header's JSON.
@@ -42,9 +58,7 @@ export const LENGTH_BYTES = 8;
  * @throws RefereeError `InvalidWeights`
  */
 export function parseHeader(bytes: Uint8Array, fileBytes: number, path: string): SafetensorsHeader {
-  const fail = (message: string): never => {
-    throw new RefereeError('InvalidWeights', `${path}: ${message}`, { details: { file: path } });
-  };
+  const fail = failing(path);
   if (bytes[0] !== 0x7b) fail(`header starts with byte ${bytes[0] ?? 'none'}, expected "{"`);
   const reader = new JsonReader(decodeUtf8(bytes, fail), fail);
   const dataStart = LENGTH_BYTES + bytes.length;
@@ -63,6 +77,12 @@ export function parseHeader(bytes: Uint8Array, fileBytes: number, path: string):
   reader.end();
   checkCoverage(tensors, { dataStart, fileBytes }, fail);
   return { metadata, tensors };
+}
+
+function failing(path: string): (message: string) => never {
+  return (message) => {
+    throw new RefereeError('InvalidWeights', `${path}: ${message}`, { details: { file: path } });
+  };
 }
 
 function decodeUtf8(bytes: Uint8Array, fail: (message: string) => never): string {

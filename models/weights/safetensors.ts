@@ -5,10 +5,12 @@ import { constants } from 'node:fs';
 import { open, stat, type FileHandle } from 'node:fs/promises';
 
 import { RefereeError, quoted } from '../../errors.ts';
-import { DTYPES, type Tensor } from '../onnx/dtype.ts';
-import { LENGTH_BYTES, MAX_HEADER_BYTES, parseHeader, type SafetensorsHeader, type TensorEntry } from './header.ts';
+import type { Tensor } from '../onnx/dtype.ts';
+import { decodeTensor } from './decode.ts';
+import { LENGTH_BYTES, parseHeader, parseHeaderLength, type SafetensorsHeader, type TensorEntry } from './header.ts';
 
 export type { TensorEntry } from './header.ts';
+export { decodeSafetensors } from './decode.ts';
 export { writeSafetensors } from './write.ts';
 
 /** Node reads at most 2 GiB - 1 at once. */
@@ -40,15 +42,9 @@ export class SafetensorsFile {
         details: { file: this.path, tensor: name },
       });
     }
-    const { dtype, shape, offset, length } = entry;
-    // A buffer of its own starts aligned, wherever the tensor starts in the file.
-    const bytes = new Uint8Array(length);
-    await readFully(this.#handle, bytes, { offset, path: this.path });
-    if (dtype === 'bool' && bytes.some((byte) => byte > 1)) {
-      throw new RefereeError('InvalidWeights', `${this.path}: tensor ${quoted(name)}: a BOOL is neither 0 nor 1`);
-    }
-    const data = new DTYPES[dtype].array(bytes.buffer, 0, length / DTYPES[dtype].bytes);
-    return { dtype, shape, data };
+    const bytes = new Uint8Array(entry.length);
+    await readFully(this.#handle, bytes, { offset: entry.offset, path: this.path });
+    return decodeTensor(entry, bytes, this.path);
   }
 
   async close(): Promise<void> {
@@ -69,8 +65,9 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   const handle = await openRegularFile(path);
   try {
     const fileBytes = (await handle.stat()).size;
-    const headerBytes = await readHeaderLength(handle, { path, fileBytes });
-    const header = new Uint8Array(headerBytes);
+    const start = new Uint8Array(Math.min(LENGTH_BYTES, fileBytes));
+    await readFully(handle, start, { offset: 0, path });
+    const header = new Uint8Array(parseHeaderLength(start, fileBytes, path));
     await readFully(handle, header, { offset: LENGTH_BYTES, path });
     return new SafetensorsFile(path, parseHeader(header, fileBytes, path), handle);
   } catch (error) {
@@ -90,24 +87,6 @@ async function openRegularFile(path: string): Promise<FileHandle> {
     const found = reason === 'ENOENT' ? 'no such file' : `cannot be opened: ${reason}`;
     throw new RefereeError('InvalidWeights', `${path}: ${found}`, { cause: error, details: { file: path } });
   }
-}
-
-/** Length of the header, refused before anything of that size is allocated. */
-async function readHeaderLength(
-  handle: FileHandle,
-  { path, fileBytes }: { path: string; fileBytes: number },
-): Promise<number> {
-  const fail = (message: string): never => {
-    throw new RefereeError('InvalidWeights', `${path}: ${message}`, { details: { file: path } });
-  };
-  if (fileBytes < LENGTH_BYTES) fail(`file has ${fileBytes} bytes, expected a safetensors file of at least 8`);
-  const bytes = new Uint8Array(LENGTH_BYTES);
-  await readFully(handle, bytes, { offset: 0, path });
-  const length = new DataView(bytes.buffer).getBigUint64(0, true);
-  if (length > BigInt(MAX_HEADER_BYTES)) fail(`header length is ${length}, expected at most ${MAX_HEADER_BYTES} bytes`);
-  if (length > BigInt(fileBytes - LENGTH_BYTES))
-    fail(`header length is ${length}, but the file has ${fileBytes} bytes`);
-  return Number(length);
 }
 
 async function readFully(
