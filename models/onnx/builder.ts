@@ -2,17 +2,36 @@
  * @file Appends nodes to a graph. Every node is inferred as it is added, so a mistake is reported where it is made; names
  * are paths of the open scopes; contents of small integer tensors (shapes) are followed, as numbers or as symbols.
  */
-import { RefereeError } from '../../errors.ts';
+import { RefereeError, quoted } from '../../errors.ts';
 import type { DType, Tensor } from './dtype.ts';
 import { int64, scalar } from './dtype.ts';
 import { AttributeReader, OPSET } from './graph.ts';
 import type { Attributes, ByteRange, Graph, Initializer, Node, Value } from './graph.ts';
 import { inferNode } from './infer.ts';
+import type { Inferred } from './infer.ts';
 import type { Dim, Shape } from './shapes.ts';
 import { dimProduct, isUnknown } from './shapes.ts';
 
 /** Constants up to this many elements are shared when their contents are equal. */
 const SHARED_CONSTANT_ELEMENTS = 64;
+
+/** A node under names of its own: those of a file, or of the graph that is being rewritten. */
+export interface NamedNode {
+  /** Changed if it is taken. */
+  readonly name: string;
+  readonly op: string;
+  readonly inputs: readonly (Value | undefined)[];
+  /** Names of the outputs; an output that nobody reads may be undefined. */
+  readonly outputs: readonly (string | undefined)[];
+  readonly attributes: Attributes;
+}
+
+/** A weight that stays where it is. */
+export interface Weight {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly external: ByteRange;
+}
 
 export class GraphBuilder {
   readonly name: string;
@@ -21,7 +40,9 @@ export class GraphBuilder {
   readonly #initializers: Initializer[] = [];
   readonly #nodes: Node[] = [];
   readonly #scopes: string[] = [];
-  readonly #names = new Map<string, number>();
+  /** Nodes and values have names of their own each, as in ONNX; the number is how often a name was asked for. */
+  readonly #nodeNames = new Map<string, number>();
+  readonly #valueNames = new Map<string, number>();
   readonly #constants = new Map<Value, Tensor>();
   readonly #sharedConstants = new Map<string, Value>();
   readonly #weights = new Map<string, Value>();
@@ -56,8 +77,7 @@ export class GraphBuilder {
 
   /** An input of the graph. A string in `shape` is a symbolic dimension: equal names are equal sizes. */
   input(name: string, dtype: DType, shape: Shape): Value {
-    if (this.#names.has(name))
-      throw new RefereeError('InvalidModel', `graph ${this.name}: input "${name}" is declared twice`);
+    this.#claim(name);
     const value: Value = { name, dtype, shape };
     this.#adoptInput(value);
     return value;
@@ -69,9 +89,18 @@ export class GraphBuilder {
     const key = isSmall ? `${tensor.dtype}[${tensor.shape.join(',')}]${contents(tensor)}` : '';
     const known = isSmall ? this.#sharedConstants.get(key) : undefined;
     if (known) return known;
-    const value: Value = { name: this.#unique(this.#path(name)), dtype: tensor.dtype, shape: tensor.shape };
+    const unique = uniqueName(this.#path(name), this.#valueNames);
+    const value: Value = { name: unique, dtype: tensor.dtype, shape: tensor.shape };
     this.#adoptInitializer({ value, data: tensor });
     if (isSmall) this.#sharedConstants.set(key, value);
+    return value;
+  }
+
+  /** A constant under exactly this name. */
+  namedConstant(name: string, tensor: Tensor): Value {
+    this.#claim(name);
+    const value: Value = { name, dtype: tensor.dtype, shape: tensor.shape };
+    this.#adoptInitializer({ value, data: tensor });
     return value;
   }
 
@@ -92,56 +121,54 @@ export class GraphBuilder {
   weight(name: string, dtype: DType, shape: readonly number[], external: ByteRange): Value {
     const known = this.#weights.get(name);
     if (known) return known;
-    const value: Value = { name: this.#unique(name), dtype, shape };
+    const value: Value = { name: uniqueName(name, this.#valueNames), dtype, shape };
     this.#adoptInitializer({ value, external });
     this.#weights.set(name, value);
     return value;
   }
 
+  /** A weight under exactly this name. */
+  namedWeight(name: string, { dtype, shape, external }: Weight): Value {
+    this.#claim(name);
+    const value: Value = { name, dtype, shape };
+    this.#adoptInitializer({ value, external });
+    return value;
+  }
+
   /** Appends one node and returns its outputs. Types and shapes are inferred; `outputs` is their number. */
   node(op: string, inputs: readonly (Value | undefined)[], attributes: Attributes = {}, outputs = 1): Value[] {
-    const name = this.#unique(this.#path(op));
-    const trimmed = [...inputs];
-    while (trimmed.length > 0 && trimmed[trimmed.length - 1] === undefined) trimmed.pop();
-    const where = `node ${name} (${op})`;
-    const inferred = inferNode({
-      op,
-      where,
-      inputs: trimmed,
-      attributes: new AttributeReader(attributes, where),
-      outputs,
-      constant: (value) => this.constantOf(value),
-      dims: (value) => this.dimsOf(value),
-    });
-    const values = inferred.map(({ dtype, shape, dims }, at): Value => {
-      const value: Value = { name: at === 0 ? `${name}:0` : `${name}:${at}`, dtype, shape };
-      if (dims) this.#dims.set(value, dims);
-      this.#noteSymbols(value);
-      return value;
-    });
-    this.#nodes.push({ name, op, domain: '', inputs: trimmed, outputs: values, attributes });
-    return values;
+    const name = uniqueName(this.#path(op), this.#nodeNames);
+    const names = Array.from({ length: outputs }, (_, at) => uniqueName(`${name}:${at}`, this.#valueNames));
+    return this.#append(name, op, inputs, names, attributes);
+  }
+
+  /** Appends a node whose outputs keep the names that it brings. */
+  namedNode({ name, op, inputs, outputs, attributes }: NamedNode): Value[] {
+    const unique = uniqueName(name, this.#nodeNames);
+    for (const output of outputs) if (output !== undefined) this.#claim(output);
+    const names = outputs.map((output, at) => output ?? uniqueName(`${unique}:${at}`, this.#valueNames));
+    return this.#append(unique, op, inputs, names, attributes);
   }
 
   /** Declares `value` an output of the graph under `name`. */
   output(name: string, value: Value): Value {
-    if (this.#outputs.some((output) => output.name === name)) {
-      throw new RefereeError('InvalidModel', `graph ${this.name}: output "${name}" is declared twice`);
-    }
-    if (this.#names.has(name))
-      throw new RefereeError('InvalidModel', `graph ${this.name}: the name "${name}" is taken`);
-    this.#names.set(name, 1);
-    const named: Value = { name, dtype: value.dtype, shape: value.shape };
-    this.#nodes.push({
-      name: this.#unique(`${name}/Identity`),
+    const [named] = this.namedNode({
+      name: `${name}/Identity`,
       op: 'Identity',
-      domain: '',
       inputs: [value],
-      outputs: [named],
+      outputs: [name],
       attributes: {},
     });
-    this.#outputs.push(named);
-    return named;
+    this.#outputs.push(named!);
+    return named!;
+  }
+
+  /** Declares `value` an output of the graph under the name that it has. */
+  outputAsNamed(value: Value): void {
+    if (this.#outputs.includes(value)) {
+      throw new RefereeError('InvalidModel', `graph ${this.name}: output "${value.name}" is declared twice`);
+    }
+    this.#outputs.push(value);
   }
 
   /** Nodes appended by `append` are named below `name`. */
@@ -204,15 +231,55 @@ export class GraphBuilder {
     })[0]!;
   }
 
+  #append(
+    name: string,
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    outputs: readonly string[],
+    attributes: Attributes,
+  ): Value[] {
+    const given = [...inputs];
+    while (given.length > 0 && given[given.length - 1] === undefined) given.pop();
+    const inferred = this.#infer({ name, op, inputs: given, attributes }, outputs.length);
+    const values = inferred.map(({ dtype, shape, dims }, at): Value => {
+      const value: Value = { name: outputs[at]!, dtype, shape };
+      if (dims) this.#dims.set(value, dims);
+      this.#noteSymbols(value);
+      return value;
+    });
+    this.#nodes.push({ name, op, domain: '', inputs: given, outputs: values, attributes });
+    return values;
+  }
+
+  #infer(
+    { name, op, inputs, attributes }: Pick<Node, 'name' | 'op' | 'inputs' | 'attributes'>,
+    outputs: number,
+  ): readonly Inferred[] {
+    const where = `node ${name} (${op})`;
+    const inferred = inferNode({
+      op,
+      where,
+      inputs,
+      attributes: new AttributeReader(attributes, where),
+      outputs,
+      constant: (value) => this.constantOf(value),
+      dims: (value) => this.dimsOf(value),
+    });
+    if (inferred.length < outputs) {
+      throw new RefereeError('InvalidModel', `${where}: ${outputs} outputs are asked for, it has ${inferred.length}`);
+    }
+    return inferred.slice(0, outputs);
+  }
+
   #adoptInput(value: Value): void {
-    this.#names.set(value.name, 1);
+    this.#valueNames.set(value.name, 1);
     this.#inputs.push(value);
     this.#noteSymbols(value);
   }
 
   #adoptInitializer(initializer: Initializer): void {
     const { value, data } = initializer;
-    this.#names.set(value.name, this.#names.get(value.name) ?? 1);
+    this.#valueNames.set(value.name, this.#valueNames.get(value.name) ?? 1);
     this.#initializers.push(initializer);
     if (!data) return;
     this.#constants.set(value, data);
@@ -223,24 +290,23 @@ export class GraphBuilder {
   }
 
   #adoptNode(node: Node): void {
-    this.#names.set(node.name, this.#names.get(node.name) ?? 1);
-    const where = `node ${node.name} (${node.op})`;
-    const inferred = inferNode({
-      op: node.op,
-      where,
-      inputs: node.inputs,
-      attributes: new AttributeReader(node.attributes, where),
-      outputs: node.outputs.length,
-      constant: (value) => this.constantOf(value),
-      dims: (value) => this.dimsOf(value),
-    });
+    this.#nodeNames.set(node.name, 1);
+    const inferred = this.#infer(node, node.outputs.length);
     node.outputs.forEach((output, at) => {
-      this.#names.set(output.name, this.#names.get(output.name) ?? 1);
+      this.#valueNames.set(output.name, 1);
       const dims = inferred[at]?.dims;
       if (dims) this.#dims.set(output, dims);
       this.#noteSymbols(output);
     });
     this.#nodes.push(node);
+  }
+
+  /** Takes a name that must be free. */
+  #claim(name: string): void {
+    if (this.#valueNames.has(name)) {
+      throw new RefereeError('InvalidModel', `graph ${this.name}: two values have the name ${quoted(name)}`);
+    }
+    this.#valueNames.set(name, 1);
   }
 
   #noteSymbols(value: Value): void {
@@ -254,16 +320,18 @@ export class GraphBuilder {
   #path(name: string): string {
     return this.#scopes.length === 0 ? name : `/${this.#scopes.join('/')}/${name}`;
   }
+}
 
-  #unique(name: string): string {
-    const count = this.#names.get(name);
-    if (count === undefined) {
-      this.#names.set(name, 1);
-      return name;
-    }
-    this.#names.set(name, count + 1);
-    return this.#unique(`${name}_${count}`);
+function uniqueName(name: string, taken: Map<string, number>): string {
+  let count = taken.get(name) ?? 0;
+  let unique = name;
+  while (taken.has(unique)) {
+    unique = `${name}_${count}`;
+    count += 1;
   }
+  taken.set(name, count);
+  taken.set(unique, Math.max(1, taken.get(unique) ?? 0));
+  return unique;
 }
 
 function contents(tensor: Tensor): string {

@@ -55,6 +55,13 @@ export const DTYPES: Readonly<Record<DType, DTypeInfo>> = {
   bfloat16: { onnx: 16, bytes: 2, isFloat: true, array: Uint16Array },
 };
 
+const BY_NUMBER = new Map((Object.keys(DTYPES) as DType[]).map((dtype) => [DTYPES[dtype].onnx, dtype]));
+
+/** The element type of a TensorProto.DataType, undefined if it is none of ours. */
+export function dtypeOf(onnx: number): DType | undefined {
+  return BY_NUMBER.get(onnx);
+}
+
 export function isFloat(dtype: DType): boolean {
   return DTYPES[dtype].isFloat;
 }

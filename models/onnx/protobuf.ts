@@ -21,6 +21,8 @@ import {
 } from './onnx_pb.ts';
 import { isUnknown } from './shapes.ts';
 
+export { readModel } from './read-model.ts';
+
 type AttributeInit = MessageInitShape<typeof AttributeProtoSchema>;
 type NodeInit = MessageInitShape<typeof NodeProtoSchema>;
 type TensorInit = MessageInitShape<typeof TensorProtoSchema>;

@@ -63,6 +63,14 @@ export function dimSum(a: Dim, b: Dim): Dim | undefined {
   return toDim({ factor: left.factor + right.factor, symbols: left.symbols });
 }
 
+/** The dimension that a file calls so: a symbol or a product of some; undefined for a text that cannot name one. */
+export function symbolFrom(name: string): Dim | undefined {
+  if (/^[^\d\s*?-][^*?]*$/.test(name)) return name;
+  return /^\d+(\*[^\d\s*?-][^*?]*)+$|^[^\d\s*?-][^*?]*(\*[^\d\s*?-][^*?]*)+$/.test(name) && !/^0+\*/.test(name)
+    ? dimProduct(name.split('*'))
+    : undefined;
+}
+
 let unknownDims = 0;
 
 /** A dimension about which nothing is known before run time. */

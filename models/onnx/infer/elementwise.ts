@@ -2,7 +2,7 @@
  * @file Inference of operators that work element by element, with broadcasting.
  */
 import type { DType } from '../dtype.ts';
-import { DTYPES } from '../dtype.ts';
+import { dtypeOf } from '../dtype.ts';
 import type { Value } from '../graph.ts';
 import type { InferContext, InferRule } from '../infer.ts';
 import type { Dim } from '../shapes.ts';
@@ -71,7 +71,7 @@ const where: InferRule = (context) => {
 const cast: InferRule = (context) => {
   const x = required(context, 0);
   const to = context.attributes.int('to', 0);
-  const dtype = (Object.keys(DTYPES) as DType[]).find((name) => DTYPES[name].onnx === to);
+  const dtype = dtypeOf(to);
   if (!dtype) throw problem(context, `attribute "to" is ${to}, which is no supported element type`);
   return [{ dtype, shape: x.shape, dims: dtype === 'int64' || dtype === 'int32' ? context.dims(x) : undefined }];
 };

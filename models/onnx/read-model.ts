@@ -1,0 +1,205 @@
+/**
+ * @file Bytes of an ONNX file -> graph: files that we wrote, and files of exporters as far as they stay with tensors and
+ * ONNX's own operators. Names of values are kept; types and shapes are inferred anew, so that the graph is sound whatever
+ * the file says; older operator sets are brought to ours.
+ */
+import { fromBinary } from '@bufbuild/protobuf';
+
+import { RefereeError, isRefereeError, quoted } from '../../errors.ts';
+import { GraphBuilder } from './builder.ts';
+import type { DType } from './dtype.ts';
+import { dtypeOf } from './dtype.ts';
+import type { Graph, Value } from './graph.ts';
+import { AttributeReader } from './graph.ts';
+import { constantTensor } from './infer/shape.ts';
+import type { GraphProto, ModelProto, NodeProto, ValueInfoProto } from './onnx_pb.ts';
+import { ModelProtoSchema } from './onnx_pb.ts';
+import { readAttributes } from './read-attributes.ts';
+import { readTensor, sizeOf } from './read-tensor.ts';
+import type { Dim } from './shapes.ts';
+import { formatShape, symbolFrom, unknownDim } from './shapes.ts';
+import { sortNodes } from './sort-nodes.ts';
+import { NEWEST_OPSET, OLDEST_OPSET, upgradeNode } from './upgrade.ts';
+
+export interface ReadOptions {
+  /** Begins every error message: the file. */
+  readonly name?: string;
+  /**
+   * The model's folder, as an absolute path; external data must lie in it. Without it external data is an error. Links are
+   * not followed here: resolve the ranges' files before anybody reads them.
+   */
+  readonly folder?: string;
+}
+
+/**
+ * Reads a model. Weights inside the file become views of `bytes` where their alignment allows.
+ *
+ * @throws RefereeError `InvalidModel`, one line, for everything that is wrong or not supported, naming node or value
+ */
+export function readModel(bytes: Uint8Array, { name = 'model', folder }: ReadOptions = {}): Graph {
+  try {
+    return new ModelReader(parse(bytes), folder).read();
+  } catch (error) {
+    // Texts of the file stand in messages: names, equations.
+    if (isRefereeError(error)) {
+      throw new RefereeError('InvalidModel', oneLine(`${name}: ${error.message}`), { cause: error });
+    }
+    throw error;
+  }
+}
+
+function parse(bytes: Uint8Array): ModelProto {
+  let model: ModelProto;
+  try {
+    model = fromBinary(ModelProtoSchema, bytes);
+  } catch (cause) {
+    throw new RefereeError('InvalidModel', `not an ONNX file, or cut off: ${bytes.length} bytes`, { cause });
+  }
+  if (!model.graph || model.irVersion < 3n || model.irVersion > 100n) {
+    throw new RefereeError('InvalidModel', 'not an ONNX file: it has no graph or no version');
+  }
+  if (model.functions.length > 0) {
+    throw new RefereeError('InvalidModel', `function ${quoted(model.functions[0]!.name)}: functions are not supported`);
+  }
+  return model;
+}
+
+class ModelReader {
+  readonly #graph: GraphProto;
+  readonly #opset: number;
+  readonly #folder: string | undefined;
+  readonly #builder: GraphBuilder;
+  readonly #values = new Map<string, Value>();
+  /** One unknown dimension for each name that cannot be a symbol. */
+  readonly #symbols = new Map<string, Dim>();
+
+  constructor(model: ModelProto, folder: string | undefined) {
+    this.#graph = model.graph!;
+    this.#folder = folder;
+    this.#opset = opsetOf(model);
+    this.#builder = new GraphBuilder(oneLine(this.#graph.name) || 'graph');
+  }
+
+  read(): Graph {
+    const graph = this.#graph;
+    if (graph.sparseInitializer.length > 0) {
+      throw new RefereeError('InvalidModel', 'sparse initializers are not supported');
+    }
+    const initialized = new Set(graph.initializer.map((tensor) => tensor.name));
+    // Before version 4 of the format initializers had to be listed as inputs, too.
+    for (const input of graph.input) if (!initialized.has(input.name)) this.#readInput(input);
+    for (const tensor of graph.initializer) {
+      const where = `initializer ${quoted(tensor.name)}`;
+      if (tensor.name === '') throw new RefereeError('InvalidModel', 'an initializer has no name');
+      const read = readTensor(tensor, where, this.#folder);
+      this.#values.set(
+        tensor.name,
+        'external' in read
+          ? this.#builder.namedWeight(tensor.name, read)
+          : this.#builder.namedConstant(tensor.name, read),
+      );
+    }
+    for (const node of sortNodes(graph.node, new Set(this.#values.keys()))) this.#readNode(node);
+    for (const output of graph.output) this.#readOutput(output);
+    if (graph.output.length === 0) throw new RefereeError('InvalidModel', 'the graph has no outputs');
+    return this.#builder.build();
+  }
+
+  #readInput(info: ValueInfoProto): void {
+    const where = `input ${quoted(info.name)}`;
+    if (info.name === '') throw new RefereeError('InvalidModel', 'an input has no name');
+    const { dtype, shape } = this.#readType(info, where);
+    if (!shape)
+      throw new RefereeError('InvalidModel', `${where}: its shape must be given, at least the number of axes`);
+    this.#values.set(info.name, this.#builder.input(info.name, dtype, shape));
+  }
+
+  #readType(info: ValueInfoProto, where: string): { dtype: DType; shape: Dim[] | undefined } {
+    const type = info.type?.value;
+    if (type?.case !== 'tensorType') {
+      throw new RefereeError('InvalidModel', `${where}: type ${type?.case ?? 'missing'}, only tensors are supported`);
+    }
+    const dtype = dtypeOf(type.value.elemType);
+    if (!dtype)
+      throw new RefereeError('InvalidModel', `${where}: element type ${type.value.elemType} is not supported`);
+    const shape = type.value.shape?.dim.map(({ value: dim }): Dim => {
+      if (dim.case === 'dimValue') return sizeOf(dim.value, where);
+      return dim.case === 'dimParam' ? this.#symbol(dim.value) : unknownDim();
+    });
+    return { dtype, shape };
+  }
+
+  #symbol(name: string): Dim {
+    const known = this.#symbols.get(name);
+    if (known !== undefined) return known;
+    const dim = symbolFrom(name) ?? unknownDim();
+    if (name !== '') this.#symbols.set(name, dim);
+    return dim;
+  }
+
+  #readNode(proto: NodeProto): void {
+    const name = oneLine(proto.name) || proto.opType;
+    const where = `node ${name} (${oneLine(proto.opType)})`;
+    if (proto.domain !== '' && proto.domain !== 'ai.onnx') {
+      throw new RefereeError('InvalidModel', `${where}: operators of ${quoted(proto.domain)} are not supported`);
+    }
+    const attributes = readAttributes(proto.attribute, where);
+    if (proto.opType === 'Constant') {
+      const tensor = constantTensor({ attributes: new AttributeReader(attributes, where) });
+      const output = proto.output[0];
+      if (!tensor || !output) throw new RefereeError('InvalidModel', `${where}: has no value that is supported`);
+      this.#values.set(output, this.#builder.namedConstant(output, tensor));
+      return;
+    }
+    const inputs = proto.input.map((input) => (input === '' ? undefined : this.#values.get(input)!));
+    const names = [...proto.output];
+    while (names.length > 0 && names[names.length - 1] === '') names.pop();
+    const outputs = names.map((output) => (output === '' ? undefined : output));
+    const node = upgradeNode(this.#builder, this.#opset, { name, op: proto.opType, inputs, outputs, attributes });
+    try {
+      this.#builder.namedNode(node).forEach((value) => this.#values.set(value.name, value));
+    } catch (error) {
+      // Rules of inference trust the number and rank of their inputs.
+      if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
+      throw new RefereeError('InvalidModel', `${where}: its inputs do not fit the operator`, { cause: error });
+    }
+  }
+
+  #readOutput(info: ValueInfoProto): void {
+    const where = `output ${quoted(info.name)}`;
+    const value = this.#values.get(info.name);
+    if (!value) throw new RefereeError('InvalidModel', `${where}: no node makes it`);
+    if (info.type) {
+      const { dtype, shape } = this.#readType(info, where);
+      const fits =
+        dtype === value.dtype &&
+        (!shape ||
+          (shape.length === value.shape.length && shape.every((dim, axis) => canBeEqual(dim, value.shape[axis]!))));
+      if (!fits) {
+        throw new RefereeError(
+          'InvalidModel',
+          `${where}: declared as ${dtype}${shape ? formatShape(shape) : ''}, ` +
+            `the nodes make ${value.dtype}${formatShape(value.shape)}`,
+        );
+      }
+    }
+    this.#builder.outputAsNamed(value);
+  }
+}
+
+function canBeEqual(a: Dim, b: Dim): boolean {
+  return typeof a === 'string' || typeof b === 'string' || a === b;
+}
+
+function opsetOf(model: ModelProto): number {
+  const imported = model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx');
+  const version = Number(imported?.version ?? 0n);
+  if (version < OLDEST_OPSET || version > NEWEST_OPSET) {
+    throw new RefereeError('InvalidModel', `operator set ${version}, expected ${OLDEST_OPSET} to ${NEWEST_OPSET}`);
+  }
+  return version;
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\p{Cc}/gu, '_').slice(0, 500);
+}
