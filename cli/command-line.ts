@@ -1,0 +1,109 @@
+/**
+ * @file From words to a command and from its end to an exit code. Options of a command are declared, and its rooms
+ * loaded, only when it is the one that was called: `referee --help` loads nothing else.
+ */
+import { Command, CommanderError } from 'commander';
+
+import { RefereeError, quoted } from '../errors.ts';
+import type { Context } from './context.ts';
+import { EXIT, exitCodeOf } from './exit-codes.ts';
+import { renderError } from './render.ts';
+
+interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly configure: (command: Command, context: Context) => Promise<void>;
+}
+
+const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'run',
+    summary: 'make images of a prompt or a file of prompts, in this process',
+    configure: async (command, context) => (await import('./commands/run.ts')).configureRun(command, context),
+  },
+  {
+    name: 'models',
+    summary: 'check a checkpoint against reference numbers',
+    configure: async (command, context) =>
+      (await import('./commands/models-check.ts')).configureModels(command, context),
+  },
+];
+
+const HELP = `
+Examples:
+  referee run "a red circle to the left of a blue square" --seed 7
+  referee run prompts.jsonl --store /data/runs
+  referee models check test/fixtures/unet-sd15
+
+Exit codes: 0 done, 1 unexpected, 2 input or usage, 3 some items failed or outside of tolerance, 4 not found,
+75 try again later, 130 and 143 interrupted and resumable.`;
+
+/** Runs one command to its end and returns the exit code. Never throws: errors are rendered. */
+export async function runCommandLine(context: Context): Promise<number> {
+  try {
+    const program = await buildProgram(context);
+    if (context.argv.length === 0) {
+      context.stderr.write(program.helpInformation());
+      return EXIT.usage;
+    }
+    await program.parseAsync(context.argv, { from: 'user' });
+    return EXIT.ok;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
+    const shown = error instanceof CommanderError ? usageError(error, context) : error;
+    renderError(shown, context.argv.includes('--json'), context);
+    return exitCodeOf(shown);
+  }
+}
+
+async function buildProgram(context: Context): Promise<Command> {
+  const program = quietly(new Command('referee'), context)
+    .description('Images that follow complicated prompts, by inverting frozen vision-language models. No training.')
+    .version(context.version)
+    .addHelpText('after', HELP);
+  const called = context.argv[0] === 'help' ? context.argv[1] : context.argv.find((word) => !word.startsWith('-'));
+  for (const { name, summary, configure } of COMMANDS) {
+    const command = program.command(name).description(summary);
+    if (name === called) await configure(command, context);
+    for (const each of [command, ...command.commands]) quietly(each, context);
+  }
+  return program;
+}
+
+/** Errors are thrown to us instead of being printed; help goes to our stdout. */
+function quietly(command: Command, { stdout }: Context): Command {
+  return command.exitOverride().configureOutput({
+    writeOut: (text) => void stdout.write(text),
+    writeErr: () => undefined,
+    outputError: () => undefined,
+  });
+}
+
+/** Commander's complaint in our words: one line, what was found, a suggestion. */
+function usageError({ code, message }: CommanderError, { argv }: Context): RefereeError {
+  const found = /'([^']*)'/.exec(message)?.[1] ?? '';
+  const nearest = /Did you mean (?:one of )?([^?,)]+)/.exec(message)?.[1];
+  const suggestion = nearest === undefined ? '' : `: did you mean ${quoted(nearest.trim())}?`;
+  switch (code) {
+    case 'commander.unknownOption':
+      return new RefereeError('InvalidOption', `unknown option ${quoted(found)}${suggestion}`, {
+        details: { field: found },
+      });
+    case 'commander.unknownCommand':
+      return new RefereeError('InvalidOption', `unknown command ${quoted(found)}${suggestion}`, {
+        hint: 'referee --help lists the commands',
+      });
+    case 'commander.optionMissingArgument':
+      return new RefereeError('InvalidOption', `${found.split(' ')[0] ?? found}: expected a value, found nothing`);
+    case 'commander.missingArgument':
+      return new RefereeError('InvalidInput', `expected <${found}>, found nothing`, {
+        hint: `referee ${argv[0] ?? ''} --help`,
+      });
+    case 'commander.excessArguments':
+      return new RefereeError('InvalidInput', 'expected one argument, found several', {
+        hint: 'put a prompt of several words in quotes',
+      });
+    default:
+      return new RefereeError('InvalidOption', message.replace(/^error: /, '').replaceAll('\n', ' '));
+  }
+}

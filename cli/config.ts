@@ -1,0 +1,23 @@
+/**
+ * @file The one place that reads the environment; what it says is passed down.
+ */
+
+export interface Environment {
+  /** Whether stderr is a terminal on which lines can be redrawn. */
+  readonly isInteractive: boolean;
+  readonly hasColour: boolean;
+  /** Columns of the terminal. */
+  readonly columns: number;
+}
+
+interface Source {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stderr: { readonly isTTY?: boolean; readonly columns?: number };
+}
+
+/** NO_COLOR (no-color.org), CI and TERM=dumb are respected. */
+export function readEnvironment({ env, stderr }: Source): Environment {
+  const isSet = (name: string): boolean => env[name] !== undefined && env[name] !== '';
+  const isInteractive = stderr.isTTY === true && env['TERM'] !== 'dumb' && !isSet('CI');
+  return { isInteractive, hasColour: isInteractive && !isSet('NO_COLOR'), columns: stderr.columns ?? 80 };
+}

@@ -1,0 +1,66 @@
+/**
+ * @file From records to the items of a run: one per seed, flags below the record's own fields, checked against the pack.
+ */
+import { RefereeError, isRefereeError } from '../../errors.ts';
+import { SD15_DEFAULTS, resolveOptions } from '../../inversion/options.ts';
+import type { RunItemRequest } from '../run-contract.ts';
+import { ITEMS_MAX, invalid } from './records.ts';
+import type { Origin, PromptRecord } from './records.ts';
+
+export interface ItemOptions {
+  /** For records that name none. */
+  readonly seeds: readonly number[];
+  /** Options of the method given as flags; a record's own are stronger. */
+  readonly overrides: Readonly<Record<string, unknown>>;
+  readonly pack: {
+    readonly name: string;
+    readonly size: { readonly width: number; readonly height: number };
+    readonly defaults: Readonly<Record<string, unknown>>;
+  };
+}
+
+/** @throws InvalidInput, InvalidOption naming the line and the field */
+export function itemsOf(records: readonly PromptRecord[], { seeds, overrides, pack }: ItemOptions): RunItemRequest[] {
+  const defaults = resolveOptions(SD15_DEFAULTS, pack.defaults);
+  const items: RunItemRequest[] = [];
+  // Most files have few different settings: each is resolved once.
+  const checked = new Set<string>();
+  for (const record of records) {
+    const { prompt, id, tags, metadata, origin } = record;
+    checkSize(record, pack);
+    const ofItem = { ...overrides, ...record.overrides };
+    const key = JSON.stringify(ofItem);
+    if (!checked.has(key)) withOrigin(origin, () => resolveOptions(defaults, ofItem));
+    checked.add(key);
+    for (const seed of record.seeds ?? seeds) {
+      const named = { ...(id !== undefined && { id }), ...(origin && { origin }) };
+      items.push({ index: items.length, prompt, seed, overrides: ofItem, tags, metadata, ...named });
+    }
+    if (items.length > ITEMS_MAX)
+      throw invalid(origin, 'seeds', `expected at most ${ITEMS_MAX} images in a run, found more`);
+  }
+  return items;
+}
+
+function checkSize({ width, height, origin }: PromptRecord, { name, size }: ItemOptions['pack']): void {
+  for (const [field, found, expected] of [
+    ['width', width, size.width],
+    ['height', height, size.height],
+  ] as const) {
+    if (found !== undefined && found !== expected) {
+      throw invalid(origin, field, `expected ${expected}, the size of pack ${name}, found ${found}`);
+    }
+  }
+}
+
+function withOrigin(origin: Origin | undefined, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    if (!isRefereeError(error) || origin === undefined) throw error;
+    throw new RefereeError(error.code, `${origin.file}:${origin.line}: ${error.message}`, {
+      cause: error,
+      details: { ...error.details, ...origin },
+    });
+  }
+}

@@ -1,0 +1,16 @@
+/**
+ * @file Text files of prompts: one a line. Blank lines and lines that begin with `#` are ignored; nothing else is special.
+ */
+import { checkPrompt } from './records.ts';
+import type { PromptRecord } from './records.ts';
+import { utf8Lines } from './utf8-lines.ts';
+
+/** @throws InvalidInput naming the line */
+export function* parseText(bytes: Uint8Array, file: string): Generator<PromptRecord> {
+  for (const { number, text } of utf8Lines(bytes, file)) {
+    const prompt = text.trim();
+    if (prompt === '' || prompt.startsWith('#')) continue;
+    const origin = { file, line: number };
+    yield { prompt: checkPrompt(prompt, origin), overrides: {}, tags: [], metadata: {}, origin };
+  }
+}
