@@ -7,7 +7,7 @@ import { Command, CommanderError } from 'commander';
 import { RefereeError, quoted } from '../errors.ts';
 import type { Context } from './context.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
-import { renderError } from './render.ts';
+import { ReportedError, renderError } from './render.ts';
 
 interface CommandEntry {
   readonly name: string;
@@ -50,8 +50,9 @@ export async function runCommandLine(context: Context): Promise<number> {
     return EXIT.ok;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
-    const shown = error instanceof CommanderError ? usageError(error, context) : error;
-    renderError(shown, context.argv.includes('--json'), context);
+    const isReported = error instanceof ReportedError;
+    const shown = isReported ? error.error : error instanceof CommanderError ? usageError(error, context) : error;
+    renderError(shown, context.argv.includes('--json') && !isReported, context);
     return exitCodeOf(shown);
   }
 }

@@ -3,9 +3,16 @@
  */
 import type { Readable } from 'node:stream';
 
+import type { CheckOptions, CheckReport } from '../activities/models-check.ts';
+import type { StartRun } from '../activities/run-contract.ts';
 import type { Environment } from './config.ts';
 import type { Output } from './render.ts';
-import type { Engine } from './run-contract.ts';
+
+/** The heavy rooms, each loaded when a command needs it. */
+export interface Engine {
+  readonly startRun: () => Promise<StartRun>;
+  readonly checkFolder: () => Promise<(folder: string, options?: CheckOptions) => Promise<CheckReport>>;
+}
 
 export interface Context extends Output {
   /** Words after `referee`. */

@@ -6,5 +6,5 @@ import { runProcess } from './process.ts';
 
 await runProcess({
   startRun: async () => (await import('../activities/run.ts')).startRun,
-  checkModels: async () => (await import('../activities/check-models.ts')).checkModels,
+  checkFolder: async () => (await import('../activities/models-check.ts')).checkFolder,
 });

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { runCommandLine } from './command-line.ts';
 import { readEnvironment } from './config.ts';
 import { EXIT } from './exit-codes.ts';
-import type { Engine } from './run-contract.ts';
+import type { Engine } from './context.ts';
 
 /** Runs the command that the process was called with, and ends the process. */
 export async function runProcess(engine: Engine): Promise<void> {

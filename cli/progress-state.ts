@@ -2,7 +2,7 @@
  * @file What is known about a run while it goes on: which items are at which step, how fast, how long still. Events in,
  * numbers out; no clock and no terminal of its own.
  */
-import type { PlanEvent, RunEvent } from './run-contract.ts';
+import type { PlanEvent, RunEvent } from '../activities/run-contract.ts';
 
 export interface LaneProgress {
   readonly item: string;

@@ -3,12 +3,12 @@
  */
 import { stripVTControlCharacters, styleText } from 'node:util';
 
+import type { PlanEvent, RunEvent } from '../activities/run-contract.ts';
 import type { Environment } from './config.ts';
 import { ProgressState } from './progress-state.ts';
 import type { LaneProgress } from './progress-state.ts';
 import type { Output } from './render.ts';
 import { oneLine } from './render.ts';
-import type { PlanEvent, RunEvent } from './run-contract.ts';
 
 const REDRAW_MS = 100;
 const LINE_MS = 30_000;

@@ -24,6 +24,16 @@ export function renderError(error: unknown, json: boolean, { stdout, stderr }: O
   if (known.code === 'Internal') stderr.write(`${inspect(error)}\n`);
 }
 
+/** Thrown by a command whose one document on stdout already says what went wrong: people hear it on stderr. */
+export class ReportedError extends Error {
+  readonly error: RefereeError;
+
+  constructor(error: RefereeError) {
+    super(error.message);
+    this.error = error;
+  }
+}
+
 export function errorDocument(error: unknown): Record<string, unknown> {
   const { code, message, hint, details } = asRefereeError(error);
   return {

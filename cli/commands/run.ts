@@ -13,10 +13,9 @@ import type { Input, InputFormat } from '../input/read.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { addMethodFlags, methodOverrides } from '../method-flags.ts';
 import { Progress } from '../progress.ts';
+import { PROVIDERS } from '../providers.ts';
 import { JSON_VERSION, oneLine, shellQuoted } from '../render.ts';
-import type { RunEvent, RunRequest, RunSummary } from '../run-contract.ts';
-
-export const PROVIDERS = ['auto', 'cpu', 'cuda', 'tensorrt', 'webgpu', 'dml', 'coreml'] as const;
+import type { RunEvent, RunRequest, RunSummary } from '../../activities/run-contract.ts';
 
 interface RunFlags extends Record<string, unknown> {
   readonly seed?: number;

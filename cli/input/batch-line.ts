@@ -3,8 +3,8 @@
  * chat, and Anthropic's `{custom_id, params}`. The name, the prompt and the seed are taken over; what only means something
  * to a language model is left out; anything else is treated as a field of a record, and so checked.
  */
+import type { Origin } from '../../activities/run-contract.ts';
 import { invalid } from './records.ts';
-import type { Origin } from './records.ts';
 
 type Fields = Record<string, unknown>;
 

@@ -3,9 +3,9 @@
  */
 import { RefereeError, isRefereeError } from '../../errors.ts';
 import { SD15_DEFAULTS, resolveOptions } from '../../inversion/options.ts';
-import type { RunItemRequest } from '../run-contract.ts';
+import type { Origin, RunItemRequest } from '../../activities/run-contract.ts';
 import { ITEMS_MAX, invalid } from './records.ts';
-import type { Origin, PromptRecord } from './records.ts';
+import type { PromptRecord } from './records.ts';
 
 export interface ItemOptions {
   /** For records that name none. */

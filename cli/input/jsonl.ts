@@ -1,10 +1,11 @@
 /**
  * @file JSON lines: one record a line, blank lines ignored. Lines of the batch files of OpenAI and Anthropic are mapped.
  */
+import type { Origin } from '../../activities/run-contract.ts';
 import { RefereeError, quoted } from '../../errors.ts';
 import { fromBatchLine } from './batch-line.ts';
 import { parseRecord } from './records.ts';
-import type { Origin, PromptRecord } from './records.ts';
+import type { PromptRecord } from './records.ts';
 import { utf8Lines } from './utf8-lines.ts';
 
 /** @throws InvalidInput naming the line, the field, what was found and what was expected */

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 
+import type { Origin } from '../../activities/run-contract.ts';
 import { RefereeError, quoted } from '../../errors.ts';
 import { MethodOptions } from '../../inversion/options.ts';
 import { suggestion } from '../../inversion/suggest.ts';
@@ -13,12 +14,6 @@ export const PROMPT_MAX_BYTES = 16_384;
 
 /** Items of a run, and seeds of a prompt. */
 export const ITEMS_MAX = 1_000_000;
-
-/** Where a record was written. `file` is the name as the user gave it; a prompt of the command line has no line. */
-export interface Origin {
-  readonly file: string;
-  readonly line: number;
-}
 
 /** One prompt as it was asked for; `overrides` are options of the method by field name. */
 export interface PromptRecord {

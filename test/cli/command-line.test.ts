@@ -33,7 +33,7 @@ async function refereeHere(argv: readonly string[]): Promise<Ended> {
   const stderr = { write: (text: string) => ((texts.stderr += text), true) };
   const environment = { isInteractive: false, hasColour: false, columns: 80 };
   const never = (): Promise<never> => Promise.reject(new Error('no work is expected'));
-  const engine = { startRun: never, checkModels: never };
+  const engine = { startRun: never, checkFolder: never };
   const stdin = Readable.from([]);
   const code = await runCommandLine({ argv, stdin, stdout, stderr, environment, engine, version: '0.0.0' });
   return { code, ...texts };

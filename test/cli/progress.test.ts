@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { Progress, duration } from '../../cli/progress.ts';
 import { ProgressState } from '../../cli/progress-state.ts';
-import type { PlanEvent, RunEvent } from '../../cli/run-contract.ts';
+import type { PlanEvent, RunEvent } from '../../activities/run-contract.ts';
 
 const plan: PlanEvent = {
   type: 'plan',

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { RunEvent, RunSummary, StartRun } from '../../../cli/run-contract.ts';
+import type { RunEvent, RunSummary, StartRun } from '../../../activities/run-contract.ts';
 import { runProcess } from '../../../cli/process.ts';
 import { RefereeError } from '../../../errors.ts';
 
@@ -55,5 +55,5 @@ const startRun: StartRun = async ({ items, store, signal, onEvent }) => {
 
 await runProcess({
   startRun: () => Promise.resolve(startRun),
-  checkModels: () => Promise.reject(new RefereeError('InvalidModel', 'no models here')),
+  checkFolder: () => Promise.reject(new RefereeError('InvalidModel', 'no models here')),
 });
