@@ -112,8 +112,8 @@ function blendColours(
   const shifted = op.add(b, op.matMul(b, matrix, x), shift);
   const even = weights.map(() => 1);
   const adjoint: OwnAdjoint['adjoint'] = (into, cotangent) => [
-    cotangent,
-    weightedSum(into, cotangent, { height, width, weights: even }),
+    () => cotangent,
+    () => weightedSum(into, cotangent, { height, width, weights: even }),
   ];
   const node = lastNode(b, shifted);
   return { output: op.clip(b, shifted, { min: 0, max: 1 }), adjoints: [{ node, adjoint }] };

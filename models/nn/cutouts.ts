@@ -3,7 +3,6 @@
  * erased in part, noisy, normalised; all differentiable in the image, and every random number an input of the graph.
  */
 import type { GraphBuilder } from '../onnx/builder.ts';
-import { float32 } from '../onnx/dtype.ts';
 import type { DType } from '../onnx/dtype.ts';
 import type { Value } from '../onnx/graph.ts';
 import * as op from '../onnx/ops.ts';
@@ -12,6 +11,7 @@ import { RefereeError } from '../../errors.ts';
 import { colourJitter } from './colour-jitter.ts';
 import { erase } from './erase.ts';
 import type { OwnAdjoint, WithAdjoints } from './own-adjoint.ts';
+import { addNoise, normalise, type Normalisation } from './pixel-values.ts';
 import { poolToSize } from './pool-to-size.ts';
 import { repeatRows } from './repeat.ts';
 import { warp } from './warp.ts';
@@ -76,10 +76,7 @@ export function cutoutInputs(b: GraphBuilder, { n, S, lanes = 'B' }: CutoutSizes
   };
 }
 
-export interface CutoutOptions {
-  /** Of the referee's pixel values, per channel. */
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
+export interface CutoutOptions extends Normalisation {
   /**
    * How the warps' cotangents flow back: `scatter` adds them where they belong (GridSample's own rule), the quickest on
    * a CPU; `gather` collects them within windows (of `windowFor`), without concurrent additions.
@@ -151,25 +148,12 @@ export function cutouts(b: GraphBuilder, image: Value, inputs: CutoutInputs, opt
   const perLane = (x: Value): Value => op.reshape(b, x, [lanes, 3 * n, size, size]);
   const perCutout = (x: Value): Value => op.reshape(b, x, [all, 3, size, size]);
   const erased = plain('erase', () => perCutout(erase(b, perLane(jitter), inputs.eraseRectangle)));
-  const noisy = plain('noise', () =>
-    op.add(b, erased, op.mul(b, op.reshape(b, inputs.noiseFactor, [all, 1, 1, 1]), inputs.noise)),
+  const noisy = plain('noise', () => addNoise(b, erased, { factor: inputs.noiseFactor, noise: inputs.noise }));
+  const noisier = plain('noise2', () =>
+    perCutout(addNoise(b, perLane(noisy), { factor: inputs.noiseScale, noise: perLane(inputs.noise2) })),
   );
-  const noisier = plain('noise2', () => {
-    const scale = op.reshape(b, inputs.noiseScale, [lanes, 1, 1, 1]);
-    return op.add(b, noisy, perCutout(op.mul(b, scale, perLane(inputs.noise2))));
-  });
   const output = plain('normalise', () => normalise(b, noisier, options));
   return { output, stages: { pooled, affine, perspective, jitter, erased, noisy, noisier }, adjoints };
-}
-
-/** (x - mean) / std per channel of x [N, C, H, W]. */
-export function normalise(
-  b: GraphBuilder,
-  x: Value,
-  { mean, std }: { readonly mean: readonly number[]; readonly std: readonly number[] },
-): Value {
-  const perChannel = (values: readonly number[]): Value => b.constant(float32(values, [1, values.length, 1, 1]));
-  return op.div(b, op.sub(b, x, perChannel(mean)), perChannel(std));
 }
 
 /** n with B * n = all, in symbols. */

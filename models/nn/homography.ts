@@ -35,8 +35,8 @@ export function projectPixels(b: GraphBuilder, matrices: Value, options: Project
   // Every coordinate is a function of the column plus a function of the row.
   const columns = [...range(width, (x) => x - cx), ...range(width, () => 0), ...range(width, () => 1)];
   const lines = [...range(height, () => 0), ...range(height, (y) => y - cy), ...range(height, () => 0)];
-  const byColumn = op.matMul(b, centred, b.constant(float32(columns, [3, width]), 'columns'));
-  const byRow = op.matMul(b, centred, b.constant(float32(lines, [3, height]), 'rows'));
+  const byColumn = op.matMul(b, centred, b.constant(float32(columns, [3, width]), 'gridColumns'));
+  const byRow = op.matMul(b, centred, b.constant(float32(lines, [3, height]), 'gridRows'));
   const numerators = op.add(
     b,
     op.reshape(b, byColumn, [n!, rows, 1, width]),

@@ -35,7 +35,7 @@ export function rotateHue(b: GraphBuilder, x: Value, { turns, isOn }: HueOptions
         adjoint: (into, cotangent) => [
           undefined,
           undefined,
-          op.where(into, isOn, rotateAdjoint(into, cotangent, forward), cotangent),
+          () => op.where(into, isOn, rotateAdjoint(into, cotangent, forward), cotangent),
         ],
       },
     ],

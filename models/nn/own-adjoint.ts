@@ -8,8 +8,11 @@ import { RefereeError } from '../../errors.ts';
 
 export interface OwnAdjoint {
   readonly node: Node;
-  /** The cotangent of the node's output to those of its inputs; undefined where nothing flows back. */
-  readonly adjoint: (b: GraphBuilder, cotangent: Value) => readonly (Value | undefined)[];
+  /**
+   * From the cotangent of the node's (first) output, one thunk per input that appends the nodes of that input's
+   * cotangent; undefined where nothing flows back.
+   */
+  readonly adjoint: (b: GraphBuilder, cotangent: Value) => readonly ((() => Value) | undefined)[];
 }
 
 /** A value together with the adjoints of nodes that led to it. */

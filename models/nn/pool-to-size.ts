@@ -53,7 +53,7 @@ function averageColumns(b: GraphBuilder, x: Value, { pixels, all }: Windows): Va
   all.forEach(({ start, end }, i) => {
     for (let at = start; at < end; at += 1) matrix[at * all.length + i] = 1 / (end - start);
   });
-  return op.matMul(b, x, b.constant(float32(matrix, [pixels, all.length]), 'average'));
+  return op.matMul(b, x, b.constant(float32(matrix, [pixels, all.length]), 'averageWindows'));
 }
 
 /** The constant matrix stays the right operand: then a lane's bytes do not depend on the number of lanes. */
@@ -90,19 +90,25 @@ function maximum(
  * tables as the most popular pixel has places, an empty place being a zero appended to the cotangent. No scattered adds.
  */
 function gatherAlong(b: GraphBuilder, x: Value, indices: readonly number[], axis: number): WithAdjoints {
-  const output = op.gather(b, x, b.constant(int64(indices), 'windows'), axis);
+  const output = op.gather(b, x, b.constant(int64(indices), 'maximumWindows'), axis);
   const places = Array.from({ length: x.shape[axis] as number }, (): number[] => []);
   indices.forEach((index, at) => places[index]!.push(at));
   const most = Math.max(...places.map((list) => list.length));
+  const tables = Array.from({ length: most }, (_, k) => places.map((list) => list[k] ?? indices.length));
   const adjoint: OwnAdjoint['adjoint'] = (into, cotangent) => {
-    const rank = cotangent.shape.length;
-    const pads = Array.from({ length: 2 * rank }, (_, at) => (at === rank + axis ? 1 : 0));
-    const padded = op.pad(into, cotangent, pads);
-    const shares = Array.from({ length: most }, (_, k) => {
-      const table = places.map((list) => list[k] ?? indices.length);
-      return op.gather(into, padded, into.constant(int64(table), 'places'), axis);
-    });
-    return [op.sum(into, shares), undefined];
+    const pads = Array.from({ length: 8 }, (_, at) => (at === 4 + axis ? 1 : 0));
+    const take = (padded: Value, table: readonly number[]): Value =>
+      op.gather(into, padded, into.constant(int64(table), 'windowPlaces'), axis);
+    return [
+      () => {
+        const padded = op.pad(into, cotangent, pads);
+        return op.sum(
+          into,
+          tables.map((table) => take(padded, table)),
+        );
+      },
+      undefined,
+    ];
   };
   return { output, adjoints: [{ node: lastNode(b, output), adjoint }] };
 }

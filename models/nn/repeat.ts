@@ -14,23 +14,9 @@ export function repeatRows(b: GraphBuilder, x: Value, copies: number): WithAdjoi
   const [rows, ...rest] = x.shape as [Value['shape'][number], ...Value['shape']];
   const repeated = op.expand(b, op.unsqueeze(b, x, [1]), [rows, copies, ...rest]);
   const node = lastNode(b, repeated);
+  const single = Array.from({ length: copies }, () => 1);
   return {
     output: op.reshape(b, repeated, [dimProduct([rows, copies]), ...rest]),
-    adjoints: [
-      {
-        node,
-        adjoint: (into, cotangent) => [
-          op.sum(
-            into,
-            op.split(
-              into,
-              cotangent,
-              Array.from({ length: copies }, () => 1),
-              1,
-            ),
-          ),
-        ],
-      },
-    ],
+    adjoints: [{ node, adjoint: (into, cotangent) => [() => op.sum(into, op.split(into, cotangent, single, 1))] }],
   };
 }

@@ -8,7 +8,7 @@ import type { GraphBuilder } from '../onnx/builder.ts';
 import { float32 } from '../onnx/dtype.ts';
 import type { Value } from '../onnx/graph.ts';
 import * as op from '../onnx/ops.ts';
-import { dimProduct, type Dim } from '../onnx/shapes.ts';
+import type { Dim } from '../onnx/shapes.ts';
 import { projectPixels } from './homography.ts';
 
 export interface WarpAdjointOptions {
@@ -25,23 +25,29 @@ export interface WarpAdjointOptions {
 export function warpAdjointGather(b: GraphBuilder, cotangent: Value, options: WarpAdjointOptions): Value {
   const { places, forward, kind, window } = options;
   const [n, channels, height, width] = cotangent.shape as [Dim, number, number, number];
-  const pixels = height * width;
   const first = firstDestinations(b, forward, { kind, height, width, window });
-  // A frame of zeros takes the place of all destinations outside.
-  const table = flatPlanes(b, op.pad(b, op.concat(b, [places, cotangent], 1), [0, 0, 1, 1, 0, 0, 1, 1]));
-  const own = b.constant(float32(coordinates(height, width), [2, 1, pixels]), 'pixels');
   const lines = Array.from({ length: window }, (_, d) => lineIndex(b, first.y, { d, height, width }));
-  const columns = Array.from({ length: window }, (_, d) => columnIndex(b, first.x, { d, height, width }));
-  let total: Value | undefined;
+  const columns = Array.from({ length: window }, (_, d) => columnIndex(b, first.x, { d, width }));
+  const x = framedPlane(b, places, 0);
+  const y = framedPlane(b, places, 1);
+  const values = Array.from({ length: channels }, (_, channel) => framedPlane(b, cotangent, channel));
+  const ownX = b.constant(float32(coordinates(height, width, 'x'), [1, height * width]), 'pixelColumns');
+  const ownY = b.constant(float32(coordinates(height, width, 'y'), [1, height * width]), 'pixelRows');
+  const totals: Value[] = [];
   for (const line of lines) {
     for (const column of columns) {
-      const taken = op.gather(b, table, op.add(b, line, column), 1);
-      const [place, value] = op.split(b, taken, [2, channels], 0) as [Value, Value];
-      const share = op.mul(b, value, tent(b, place, own));
-      total = total ? op.add(b, total, share) : share;
+      const at = op.add(b, line, column);
+      const take = (plane: Value): Value => op.gatherElements(b, plane, at, 1);
+      const weight = op.mul(b, tent(b, take(x), ownX), tent(b, take(y), ownY));
+      values.forEach((plane, channel) => {
+        const share = op.mul(b, take(plane), weight);
+        const total = totals[channel];
+        totals[channel] = total ? op.add(b, total, share) : share;
+      });
     }
   }
-  return op.reshape(b, op.transpose(b, total!, [1, 0, 2]), [n, channels, height, width]);
+  const planes = totals.map((total) => op.reshape(b, total, [n, 1, height, width]));
+  return op.concat(b, planes, 1);
 }
 
 interface DestinationOptions {
@@ -62,47 +68,36 @@ function firstDestinations(b: GraphBuilder, forward: Value, options: Destination
   return { x: flat(x), y: flat(y) };
 }
 
-/** Planes [N, K, H, W] as [K, N * H * W]. */
-function flatPlanes(b: GraphBuilder, planes: Value): Value {
-  const [n, k, height, width] = planes.shape as [Dim, number, number, number];
-  return op.reshape(b, op.transpose(b, planes, [1, 0, 2, 3]), [k, dimProduct([n, height * width])]);
+/** One plane of [N, K, H, W] within a frame of zeros, which stands for all that is outside: [N, (H + 2) * (W + 2)]. */
+function framedPlane(b: GraphBuilder, planes: Value, k: number): Value {
+  const [n, , height, width] = planes.shape as [Dim, number, number, number];
+  const plane = op.slice(b, planes, { starts: [k], ends: [k + 1], axes: [1] });
+  return op.reshape(b, op.pad(b, plane, [0, 0, 1, 1, 0, 0, 1, 1]), [n, (height + 2) * (width + 2)]);
 }
 
 interface OffsetOptions {
   /** Which line or column of the window. */
   readonly d: number;
-  readonly height: number;
   readonly width: number;
 }
 
-/** Index of the line y + d of the framed image; lines outside become the frame. */
-function lineIndex(b: GraphBuilder, y: Value, { d, height, width }: OffsetOptions): Value {
+/** Index of the start of line y + d of the framed plane; lines outside become the frame. */
+function lineIndex(b: GraphBuilder, y: Value, { d, height, width }: OffsetOptions & { height: number }): Value {
   const line = op.clip(b, op.addScalar(b, y, d + 1), { min: 0, max: height + 1 });
-  return op.mul(b, op.cast(b, line, 'int32'), b.scalar(width + 2, 'int32'));
+  return op.mulScalar(b, op.cast(b, line, 'int32'), width + 2);
 }
 
-/** Index of the column x + d of the framed image, from the first pixel of all images on. */
-function columnIndex(b: GraphBuilder, x: Value, { d, height, width }: OffsetOptions): Value {
-  const column = op.clip(b, op.addScalar(b, x, d + 1), { min: 0, max: width + 1 });
-  return op.add(b, op.cast(b, column, 'int32'), imageStarts(b, x.shape[0]!, (height + 2) * (width + 2)));
+/** Index of column x + d within a line of the framed plane. */
+function columnIndex(b: GraphBuilder, x: Value, { d, width }: OffsetOptions): Value {
+  return op.cast(b, op.clip(b, op.addScalar(b, x, d + 1), { min: 0, max: width + 1 }), 'int32');
 }
 
-/** 0, stride, 2 stride ... for n images, [n, 1]. */
-function imageStarts(b: GraphBuilder, n: Dim, stride: number): Value {
-  const count = op.squeeze(b, b.shapeVector([n]), [0]);
-  const numbers = op.range(b, b.scalar(0, 'int64'), count, b.scalar(1, 'int64'));
-  return op.cast(b, op.mulScalar(b, op.reshape(b, numbers, [n, 1]), stride), 'int32');
-}
-
-/** Bilinear weights of pixels at distances place - own: [2, N, P] and [2, 1, P] to [1, N, P]. */
+/** max(0, 1 - |place - own|) */
 function tent(b: GraphBuilder, place: Value, own: Value): Value {
-  const distance = op.abs(b, op.sub(b, place, own));
-  const [x, y] = op.split(b, op.relu(b, op.sub(b, b.scalar(1), distance)), [1, 1], 0) as [Value, Value];
-  return op.mul(b, x, y);
+  return op.relu(b, op.sub(b, b.scalar(1), op.abs(b, op.sub(b, place, own))));
 }
 
-/** x of all pixels in reading order, then y of all. */
-function coordinates(height: number, width: number): number[] {
-  const pixels = Array.from({ length: height * width }, (_, at) => at);
-  return [...pixels.map((at) => at % width), ...pixels.map((at) => Math.floor(at / width))];
+/** x or y of all pixels in reading order. */
+function coordinates(height: number, width: number, axis: 'x' | 'y'): number[] {
+  return Array.from({ length: height * width }, (_, at) => (axis === 'x' ? at % width : Math.floor(at / width)));
 }

@@ -55,11 +55,11 @@ export function warp(b: GraphBuilder, x: Value, inputs: WarpInputs, options: War
   const adjoints: OwnAdjoint[] = [];
   if (window !== undefined) {
     const node = lastNode(b, sampled);
-    const adjoint: OwnAdjoint['adjoint'] = (into, cotangent) => {
+    const adjoint = (into: GraphBuilder, cotangent: Value): Value => {
       const places = sourcePlaces(into, planes, { height, width, alignCorners });
-      return [warpAdjointGather(into, cotangent, { places, forward: inputs.forward, kind, window }), undefined];
+      return warpAdjointGather(into, cotangent, { places, forward: inputs.forward, kind, window });
     };
-    adjoints.push({ node, adjoint });
+    adjoints.push({ node, adjoint: (into, cotangent) => [() => adjoint(into, cotangent), undefined] });
   }
   return { output: inputs.flag ? op.where(b, isSet(b, inputs.flag), sampled, x) : sampled, grid, adjoints };
 }
