@@ -27,7 +27,6 @@ const qformerSchema = z.looseObject({
   max_position_embeddings: withDefault(size, 512),
   layer_norm_eps: withDefault(positive, 1e-12),
   cross_attention_frequency: withDefault(size, 2),
-  encoder_hidden_size: withDefault(size, 1408),
   position_embedding_type: only('absolute'),
 });
 
@@ -53,10 +52,6 @@ export function parseBlip2Config(json: unknown, where: string): Blip2Config {
     if (part.hidden_size % part.num_attention_heads !== 0) {
       throw configProblem(where, `${name}.num_attention_heads`, `must divide hidden_size, ${part.hidden_size}`);
     }
-  }
-  if (qformer.encoder_hidden_size !== vision.hidden_size) {
-    const message = `is ${qformer.encoder_hidden_size}, expected vision_config.hidden_size, ${vision.hidden_size}`;
-    throw configProblem(where, 'qformer_config.encoder_hidden_size', message);
   }
   return config;
 }

@@ -77,6 +77,14 @@ export function contrast(b: GraphBuilder, scope: Scope, config: Blip2Config, inp
   return { imageEmbeds, textEmbeds, logitsPerImage: op.reduceMax(b, cosines, { axes: [1], keepdims: false }) };
 }
 
+/** Every image with its own text -> losses [B]: 1 - the largest cosine over the queries. */
+export function contrastLosses(b: GraphBuilder, scope: Scope, config: Blip2Config, input: ImageAndText): Value {
+  const imageEmbeds = imageFeatures(b, scope, config, input.image);
+  const textEmbeds = op.unsqueeze(b, textFeatures(b, scope, config, input), [2]);
+  const cosines = op.squeeze(b, op.matMul(b, imageEmbeds, textEmbeds), [2]);
+  return op.sub(b, b.scalar(1), op.reduceMax(b, cosines, { axes: [1], keepdims: false }));
+}
+
 /** Output of `visionTower` [B, N, D] -> [B, Q, image_text_hidden_size], unit length. */
 export function imageFeatures(b: GraphBuilder, scope: Scope, config: Blip2Config, image: Value): Value {
   const { num_query_tokens: queries, qformer_config: qformerConfig } = config;
@@ -136,26 +144,24 @@ export interface GenerationLoss {
 
 /**
  * Cross entropy of position i against token i + 1, where that is not padding. With label smoothing s the target is
- * (1 - s) of the token and s of the uniform distribution over the vocabulary.
+ * (1 - s) of the token and s of the uniform distribution over the vocabulary; s is one number, or one per row, [B, 1].
  */
 export function generationLoss(
   b: GraphBuilder,
   scores: Value,
-  { ids, mask, labelSmoothing = 0 }: TextTokens & { readonly labelSmoothing?: number },
+  { ids, mask, labelSmoothing = 0 }: TextTokens & { readonly labelSmoothing?: number | Value },
 ): GenerationLoss {
   const length = sizeOf(ids, 1);
   const targets = op.slice(b, ids, { starts: [1], ends: [length], axes: [1] });
   const counts = op.cast(b, op.slice(b, mask, { starts: [1], ends: [length], axes: [1] }), 'float32');
   const logs = op.logSoftmax(b, op.slice(b, scores, { starts: [0], ends: [length - 1], axes: [1] }));
   const chosen = op.squeeze(b, op.gatherElements(b, logs, op.unsqueeze(b, targets, [2]), 2), [2]);
-  const logLikelihood =
-    labelSmoothing === 0
-      ? chosen
-      : op.add(
-          b,
-          op.mulScalar(b, chosen, 1 - labelSmoothing),
-          op.mulScalar(b, op.reduceMean(b, logs, { axes: [2], keepdims: false }), labelSmoothing),
-        );
+  const smoothed = (): Value => {
+    const mean = op.reduceMean(b, logs, { axes: [2], keepdims: false });
+    const share = typeof labelSmoothing === 'number' ? b.scalar(labelSmoothing) : labelSmoothing;
+    return op.add(b, chosen, op.mul(b, share, op.sub(b, mean, chosen)));
+  };
+  const logLikelihood = labelSmoothing === 0 ? chosen : smoothed();
   const losses = op.mul(b, op.neg(b, logLikelihood), counts);
   const meanOver = (axes: readonly number[]): Value => {
     const total = op.reduceSum(b, losses, { axes, keepdims: false });

@@ -6,7 +6,7 @@ import { z } from 'zod';
 
 import { RefereeError } from '../../errors.ts';
 import { activation } from '../nn/activation.ts';
-import { attention, causalMask } from '../nn/attention.ts';
+import { attention, causalMask, paddingMask } from '../nn/attention.ts';
 import { linear, sizeOf } from '../nn/linear.ts';
 import { layerNorm } from '../nn/norm.ts';
 import type { Scope } from '../nn/scope.ts';
@@ -54,28 +54,46 @@ export interface ClipTextOutput {
   readonly textEmbeds: Value | undefined;
 }
 
-/** ids [B, T] int64, T fixed and at most max_position_embeddings; padded by any rule, no mask: attention is causal. */
-export function encodeText(b: GraphBuilder, scope: Scope, config: ClipTextConfig, ids: Value): ClipTextOutput {
-  const root = scope.firstOf(['text_model.embeddings', 'embeddings']);
-  const prefix = root.slice(0, -'.embeddings'.length);
-  const inTower = <T>(append: (tower: Scope) => T): T => (prefix ? scope.enter(b, prefix, append) : append(scope));
+export interface ClipTextInput {
+  /** [B, T] int64, T fixed and at most max_position_embeddings. */
+  readonly ids: Value;
+  /** [B, T] int64, 0 for padding that no position shall see. Stable Diffusion gives none: attention is causal anyway. */
+  readonly mask?: Value | undefined;
+}
 
-  return inTower((tower) => {
-    const length = sizeOf(ids, 1);
-    let hidden = tower.enter(b, 'embeddings', (w) => embed(b, w, config, ids));
-    let penultimate = hidden;
-    const mask = causalMask(b, length);
-    for (let layer = 0; layer < config.num_hidden_layers; layer += 1) {
-      penultimate = hidden;
-      hidden = tower.enter(b, `encoder.layers.${layer}`, (w) => encoderLayer(b, w, config, { x: penultimate, mask }));
-    }
-    const lastHiddenState = tower.enter(b, 'final_layer_norm', (w) => layerNorm(b, w, hidden, config.layer_norm_eps));
-    const poolerOutput = pool(b, config, { ids, hidden: lastHiddenState });
-    const textEmbeds = scope.contains('text_projection')
-      ? scope.enter(b, 'text_projection', (w) => linear(b, w, poolerOutput, config.projection_dim))
-      : undefined;
-    return { lastHiddenState, poolerOutput, penultimate, textEmbeds };
-  });
+/** Weights with or without the prefix "text_model", as the libraries' versions differ. */
+export function encodeText(
+  b: GraphBuilder,
+  scope: Scope,
+  config: ClipTextConfig,
+  input: ClipTextInput,
+): ClipTextOutput {
+  const { lastHiddenState, penultimate } = scope.contains('text_model')
+    ? scope.enter(b, 'text_model', (tower) => encode(b, tower, config, input))
+    : encode(b, scope, config, input);
+  const poolerOutput = pool(b, config, { ids: input.ids, hidden: lastHiddenState });
+  const textEmbeds = scope.contains('text_projection')
+    ? scope.enter(b, 'text_projection', (w) => linear(b, w, poolerOutput, config.projection_dim))
+    : undefined;
+  return { lastHiddenState, poolerOutput, penultimate, textEmbeds };
+}
+
+function encode(
+  b: GraphBuilder,
+  tower: Scope,
+  config: ClipTextConfig,
+  { ids, mask: keep }: ClipTextInput,
+): Pick<ClipTextOutput, 'lastHiddenState' | 'penultimate'> {
+  const order = causalMask(b, sizeOf(ids, 1));
+  const mask = keep ? op.add(b, order, paddingMask(b, keep)) : order;
+  let hidden = tower.enter(b, 'embeddings', (w) => embed(b, w, config, ids));
+  let penultimate = hidden;
+  for (let layer = 0; layer < config.num_hidden_layers; layer += 1) {
+    penultimate = hidden;
+    hidden = tower.enter(b, `encoder.layers.${layer}`, (w) => encoderLayer(b, w, config, { x: penultimate, mask }));
+  }
+  const lastHiddenState = tower.enter(b, 'final_layer_norm', (w) => layerNorm(b, w, hidden, config.layer_norm_eps));
+  return { lastHiddenState, penultimate };
 }
 
 function embed(b: GraphBuilder, weights: Scope, config: ClipTextConfig, ids: Value): Value {

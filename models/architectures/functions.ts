@@ -93,7 +93,10 @@ function clipTextFunctions(json: unknown, where: string): Functions {
   const config = clipText.parseClipTextConfig(json, where);
   return {
     encode: (b, scope, inputs) => {
-      const output = clipText.encodeText(b, scope, config, inputs.get('input_ids'));
+      const output = clipText.encodeText(b, scope, config, {
+        ids: inputs.get('input_ids'),
+        mask: inputs.optional('attention_mask'),
+      });
       return {
         last_hidden_state: output.lastHiddenState,
         pooler_output: output.poolerOutput,

@@ -39,7 +39,7 @@ const schema = z.looseObject({
   only_cross_attention: withDefault(perLevel(z.boolean()), false),
   block_out_channels: withDefault(z.array(size).min(1), [320, 640, 1280, 1280]),
   layers_per_block: withDefault(perLevel(size), 2),
-  downsample_padding: withDefault(z.int().min(0).max(1), 1),
+  downsample_padding: withDefault(z.int().min(0), 1),
   mid_block_scale_factor: withDefault(positive, 1),
   act_fn: withDefault(activationName, 'silu'),
   norm_num_groups: size.default(32),

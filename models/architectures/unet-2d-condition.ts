@@ -21,7 +21,7 @@ import type { AttentionLevel, UnetConfig, UnetLevel } from './unet-2d-condition-
 export interface UnetInput {
   /** [B, in_channels, h, w] */
   readonly sample: Value;
-  /** [B], of any number type. */
+  /** [B], or [] or [1] for one that all rows share; of any number type. */
   readonly timestep: Value;
   /** [B, T, cross_attention_dim] */
   readonly encoderHiddenStates: Value;
@@ -81,7 +81,7 @@ function embedTimestep(b: GraphBuilder, scope: Scope, config: UnetConfig, input:
     });
   const postAct = settings.timestep_post_act == null ? undefined : activation(settings.timestep_post_act);
   let embedding = scope.enter(b, 'time_embedding', (w) =>
-    timestepEmbedding(b, w, features(input.timestep, config.down[0]!.channels), {
+    timestepEmbedding(b, w, features(atLeastVector(b, input.timestep), config.down[0]!.channels), {
       width,
       act: activation(settings.act_fn),
       postAct,
@@ -104,6 +104,10 @@ function embedTimestep(b: GraphBuilder, scope: Scope, config: UnetConfig, input:
   return last == null ? embedding : activation(last)(b, embedding);
 }
 
+function atLeastVector(b: GraphBuilder, x: Value): Value {
+  return x.shape.length === 0 ? op.reshape(b, x, [1]) : x;
+}
+
 interface Block {
   readonly level: UnetLevel;
   /** Outputs of the down path that up blocks take again, last in, first out. */
@@ -118,7 +122,8 @@ function downBlock(pass: Pass, block: Scope, { level, skips, isLast }: Block): v
   }
   if (isLast) return;
   // Without padding the library adds zeros right and below only.
-  const padding = config.settings.downsample_padding === 0 ? ([0, 0, 1, 1] as const) : 1;
+  const given = config.settings.downsample_padding;
+  const padding = given === 0 ? ([0, 0, 1, 1] as const) : given;
   const x = skips.at(-1)!;
   const smaller = block.enter(b, 'downsamplers.0.conv', (w) =>
     convolution(b, w, x, { channels: level.channels, kernel: 3, stride: 2, padding }),
