@@ -26,7 +26,6 @@ export const resultSchema = z.object({
   settings: z.record(z.string(), z.unknown()).describe('every option, resolved'),
   scores: z.record(z.string(), z.number()).describe("each referee's and judge's final score by name"),
   steps: z.int().min(0).describe('steps done'),
-  stepsRepeated: z.int().min(0).describe('steps done again after interruptions'),
   attempts: z.int().min(1).describe('processes that worked on it'),
   seconds: z.number().min(0).describe('time of work over all attempts'),
   provider: z.string(),

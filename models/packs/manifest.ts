@@ -42,6 +42,8 @@ export const ManifestSchema = z.strictObject({
       decoderStart: z.string().min(1),
     }),
   }),
+  /** Rules that judge finished pictures, where there are some for this world. */
+  judge: z.enum(['shapes']).optional(),
   /** Whether a word that the tokenizer does not know is an error: true for closed vocabularies. */
   closedVocabulary: z.boolean(),
   /** Options of the method that differ from the general defaults. */

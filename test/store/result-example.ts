@@ -18,7 +18,6 @@ export function exampleResult(changes: Partial<Result> = {}): Result {
     settings: { steps: 64 },
     scores: { itm: 0.9 },
     steps: 64,
-    stepsRepeated: 0,
     attempts: 1,
     seconds: 2.5,
     provider: 'cpu',

@@ -1,0 +1,48 @@
+/**
+ * @file The devices of a run. On CPUs each device computes with one thread of its own, so that no result depends on how
+ * an operator is divided among threads; more cores are used by more devices, which share out the lanes.
+ */
+import { availableParallelism } from 'node:os';
+
+import type { Device, ProviderName } from '../models/runtime/device.ts';
+import { openDevice } from '../models/runtime/node-device.ts';
+
+export interface DevicesRequest {
+  readonly provider: ProviderName | 'auto';
+  /** CPU cores to use; all by default. */
+  readonly threads?: number;
+  readonly log?: (message: string) => void;
+}
+
+export interface Devices extends AsyncDisposable {
+  readonly all: readonly Device[];
+  readonly provider: ProviderName;
+  /** Provider and hardware: within one class results have the same bytes. */
+  readonly deviceClass: string;
+}
+
+export async function openDevices({ provider, threads, log }: DevicesRequest): Promise<Devices> {
+  const options = { memory: 'fast' as const, threads: 1, ...(log && { log }) };
+  const first = await openDevice({ ...options, provider });
+  const count = first.provider === 'cpu' ? (threads ?? availableParallelism()) : 1;
+  const all = [first];
+  try {
+    const more = await Promise.all(
+      Array.from({ length: count - 1 }, async () =>
+        openDevice({ memory: 'fast', threads: 1, provider: first.provider }),
+      ),
+    );
+    all.push(...more);
+  } catch (error) {
+    await first.close();
+    throw error;
+  }
+  return {
+    all,
+    provider: first.provider,
+    deviceClass: `${first.provider} ${process.arch}`,
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(all.map((device) => device.close()));
+    },
+  };
+}

@@ -1,0 +1,189 @@
+/**
+ * @file A run from beginning to end, in this process: check everything, say the plan, search what is not there yet,
+ * publish, sum up.
+ */
+import { availableParallelism } from 'node:os';
+
+import type { ProviderName } from '../models/runtime/device.ts';
+import { openPack } from '../models/packs/resolve.ts';
+import { totalSteps } from '../inversion/state.ts';
+import { openStore } from '../store/file-store.ts';
+import { contactSheetKey, itemKey, manifestKey, runFolder } from '../store/layout.ts';
+import type { ObjectKey, RunId } from '../store/layout.ts';
+import type { ObjectStore } from '../store/object-store.ts';
+import { createRun, itemState, readResult, RUN_VERSION, writeManifest, writeSpec } from '../store/run.ts';
+import type { ItemState } from '../store/run.ts';
+import { checkpointSteps } from './checkpoint-steps.ts';
+import { writeContactSheet } from './contact-sheet.ts';
+import { openDevices } from './devices.ts';
+import { Engine } from './engine.ts';
+import { choosePlan } from './memory-plan.ts';
+import { optimise } from './optimise.ts';
+import { PromptTokenizer } from './prompts.ts';
+import type { RunRequest, RunSummary } from './run-contract.ts';
+import { resolveRun } from './specs.ts';
+import type { ItemSpec, RunSpec } from './specs.ts';
+import { versions } from './versions.ts';
+
+/** Searches that share calls where nothing is said: enough to fill vector units, few enough for a laptop's memory. */
+const DEFAULT_LANES = 8;
+const DEFAULT_CHECKPOINT_EVERY = 16;
+/** Above this many items previews are off unless asked for. */
+const PREVIEWS_UP_TO = 1000;
+/** Of checkpoints, picture and records of one item at 64 pixels; a share of the latent is added. */
+const BYTES_PER_ITEM = 64 * 1024;
+
+/**
+ * Does what is asked, or the rest of it: the same request again goes on where an earlier one ended.
+ *
+ * @throws RefereeError for anything wrong with the request, before any work; items that fail are counted, not thrown
+ */
+export async function startRun(request: RunRequest): Promise<RunSummary> {
+  const begun = performance.now();
+  const { onEvent, signal } = request;
+  const pack = await openPack(request.pack);
+  const spec = resolveRun(request.items, pack, await PromptTokenizer.open(pack));
+  const { run } = spec;
+  for (const message of spec.notes) onEvent({ type: 'note', run, message });
+  const store = openStore(request.store);
+  await store.check({ bytesNeeded: spec.items.length * BYTES_PER_ITEM });
+  await createRun(store, { run, ...describeRun(spec, pack) });
+  const states = await Promise.all(spec.items.map(({ item }) => itemState(store, run, item)));
+  const pending = spec.items.filter((_, at) => states[at] !== 'succeeded');
+  await tellSkipped(request, store, spec, states);
+
+  let outcome = { succeeded: 0, failed: 0 };
+  if (pending.length > 0) outcome = await search(request, { store, pack, spec, states, pending });
+  const skipped = spec.items.length - pending.length;
+  const isWhole = outcome.succeeded + outcome.failed === pending.length;
+  await writeManifest(
+    store,
+    run,
+    spec.items.map(({ item }) => item),
+  );
+  const sheet = isWhole && spec.items.length > 1 ? await writeContactSheet(store, spec) : false;
+  return {
+    run,
+    folder: locateFolder(store, run),
+    succeeded: outcome.succeeded + skipped,
+    failed: outcome.failed,
+    skipped,
+    unfinished: pending.length - outcome.succeeded - outcome.failed,
+    interrupted: signal.aborted && !isWhole,
+    seconds: (performance.now() - begun) / 1000,
+    manifest: store.locate(manifestKey(run)),
+    ...(sheet && { contactSheet: store.locate(contactSheetKey(run)) }),
+  };
+}
+
+interface Search {
+  readonly store: ObjectStore;
+  readonly pack: Engine['pack'];
+  readonly spec: RunSpec;
+  readonly states: readonly ItemState[];
+  readonly pending: readonly ItemSpec[];
+}
+
+async function search(
+  request: RunRequest,
+  { store, pack, spec, states, pending }: Search,
+): Promise<{ succeeded: number; failed: number }> {
+  const { onEvent, signal, threads } = request;
+  const { run } = spec;
+  await using devices = await openDevices({
+    provider: request.provider as ProviderName | 'auto',
+    threads: threads ?? Math.min(availableParallelism(), Math.max(2, pending.length)),
+    log: (message) => onEvent({ type: 'note', run, message }),
+  });
+  const lanes = Math.min(request.lanes ?? DEFAULT_LANES, pending.length);
+  const { plan, bytes, adjoint } = await choosePlan(pack, devices, { lanes, items: pending });
+  const engine = await Engine.open(pack, devices.all, { plan, adjoint });
+  onEvent({
+    type: 'plan',
+    run,
+    folder: locateFolder(store, run),
+    items: spec.items.length,
+    skipped: states.filter((state) => state === 'succeeded').length,
+    continued: states.filter((state) => state === 'started').length,
+    started: states.filter((state) => state === 'missing' || state === 'failed').length,
+    pack: { name: pack.manifest.name, version: pack.manifest.version, digest: pack.digest },
+    provider: devices.provider,
+    threads: devices.all.length,
+    plan: plan.kind,
+    lanes,
+    memoryBytes: bytes,
+    steps: await stepsToDo(store, spec, pending),
+  });
+  for (const item of pending) await writeSpec(store, run, item.item, specFile(item, pack));
+  const place = {
+    store,
+    run,
+    packDigest: pack.digest,
+    deviceClass: devices.deviceClass,
+    latentShape: engine.latentShape,
+  };
+  return optimise(engine, place, pending, {
+    lanes,
+    checkpointEvery: request.checkpointEvery ?? DEFAULT_CHECKPOINT_EVERY,
+    hasPreviews: request.previews ?? spec.items.length <= PREVIEWS_UP_TO,
+    signal,
+    onEvent,
+  });
+}
+
+async function stepsToDo(store: ObjectStore, { run }: RunSpec, pending: readonly ItemSpec[]): Promise<number> {
+  const done = await Promise.all(pending.map(({ item }) => checkpointSteps(store, run, item)));
+  return pending.reduce((sum, { options }, at) => sum + totalSteps(options) - done[at]!, 0);
+}
+
+function describeRun(
+  { run, items }: RunSpec,
+  { manifest, digest }: Engine['pack'],
+): Omit<Parameters<typeof createRun>[1], 'run'> {
+  const { name, version } = manifest;
+  return {
+    record: { v: RUN_VERSION, run, items: items.length, pack: { name, version, digest }, versions: { ...versions() } },
+    prompts: items.map(({ index, item, prompt, seed, id }) => ({
+      index,
+      item,
+      prompt,
+      seed,
+      ...(id !== undefined && { id }),
+    })),
+  };
+}
+
+/** `spec.json`: what `referee` was asked for, resolved; enough to do it again. */
+function specFile(
+  { item, digest, index, prompt, seed, options, id, tags, metadata }: ItemSpec,
+  { manifest, digest: packDigest }: Engine['pack'],
+): object {
+  const pack = { name: manifest.name, version: manifest.version, digest: packDigest };
+  return { v: 1, item, digest, index, ...(id !== undefined && { id }), prompt, seed, options, pack, tags, metadata };
+}
+
+async function tellSkipped(
+  { onEvent }: RunRequest,
+  store: ObjectStore,
+  { run, items }: RunSpec,
+  states: readonly ItemState[],
+): Promise<void> {
+  for (const [at, { item, index, prompt, seed }] of items.entries()) {
+    if (states[at] !== 'succeeded') continue;
+    const scores = (await readResult(store, run, item))?.scores ?? {};
+    onEvent({
+      type: 'skipped',
+      run,
+      item,
+      index,
+      prompt,
+      seed,
+      path: store.locate(itemKey(run, item, 'image.png')),
+      scores,
+    });
+  }
+}
+
+function locateFolder(store: ObjectStore, run: RunId): string {
+  return store.locate(runFolder(run) as ObjectKey);
+}

@@ -1,0 +1,103 @@
+/**
+ * @file From what was asked for to what will be done: options resolved against the pack, prompts checked, ids derived.
+ * All of it before any work; the first thing that is wrong is an error that names where it was asked for.
+ */
+import { isRefereeError, RefereeError, quoted } from '../errors.ts';
+import type { MethodOptions } from '../inversion/options.ts';
+import { resolveOptions, SD15_DEFAULTS } from '../inversion/options.ts';
+import type { Pack } from '../models/packs/resolve.ts';
+import { contentDigest, itemId, runId } from '../store/ids.ts';
+import type { ItemId, RunId } from '../store/layout.ts';
+import type { PromptTokenizer, TokenizedPrompt } from './prompts.ts';
+import type { RunItemRequest } from './run-contract.ts';
+
+/** One search, resolved. */
+export interface ItemSpec {
+  readonly item: ItemId;
+  /** sha256 of everything that determines the picture. */
+  readonly digest: string;
+  readonly index: number;
+  readonly prompt: string;
+  readonly seed: number;
+  readonly options: MethodOptions;
+  readonly tokens: TokenizedPrompt;
+  readonly id?: string;
+  readonly tags: readonly string[];
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+export interface RunSpec {
+  readonly run: RunId;
+  readonly items: readonly ItemSpec[];
+  /** Things worth saying that are no errors. */
+  readonly notes: readonly string[];
+}
+
+/** Defaults of a pack: the published ones with the manifest's put in. */
+export function packDefaults(pack: Pack): MethodOptions {
+  return within(`${pack.path('manifest.json')}: defaults`, 'InvalidPack', () =>
+    resolveOptions(SD15_DEFAULTS, pack.manifest.defaults),
+  );
+}
+
+/** @throws RefereeError InvalidInput or InvalidOption that begins with the file and line of the item */
+export function resolveRun(requests: readonly RunItemRequest[], pack: Pack, tokenizer: PromptTokenizer): RunSpec {
+  if (requests.length === 0) throw new RefereeError('InvalidInput', 'expected at least one prompt, found none');
+  const defaults = packDefaults(pack);
+  const items = new Map<ItemId, ItemSpec>();
+  const notes = new Set<string>();
+  for (const request of requests) {
+    const where = request.origin ? `${request.origin.file}:${request.origin.line}` : undefined;
+    const spec = within(where, undefined, () => resolveItem(request, { pack, tokenizer, defaults }));
+    const earlier = items.get(spec.item);
+    if (earlier)
+      notes.add(
+        `${where ?? quoted(request.prompt)}: the same prompt, seed and options as item ${earlier.index + 1}: drawn once`,
+      );
+    else items.set(spec.item, { ...spec, index: items.size });
+    for (const cut of spec.tokens.cuts) notes.add(`${where ?? quoted(request.prompt)}: the prompt is too long: ${cut}`);
+  }
+  const all = [...items.values()];
+  return { run: runId(all.map(({ item }) => item)), items: all, notes: [...notes] };
+}
+
+interface Context {
+  readonly pack: Pack;
+  readonly tokenizer: PromptTokenizer;
+  readonly defaults: MethodOptions;
+}
+
+function resolveItem(request: RunItemRequest, { pack, tokenizer, defaults }: Context): ItemSpec {
+  const { prompt, seed, index, id, tags, metadata } = request;
+  if (prompt.trim() === '')
+    throw new RefereeError('InvalidInput', `prompt: expected some text, found ${quoted(prompt)}`);
+  const options = resolveOptions(defaults, request.overrides);
+  const tokens = tokenizer.tokenize(prompt, options);
+  const content = { prompt, seed, options, packDigest: pack.digest };
+  return {
+    item: itemId(content),
+    digest: contentDigest(content),
+    index,
+    prompt,
+    seed,
+    options,
+    tokens,
+    tags,
+    metadata,
+    ...(id !== undefined && { id }),
+  };
+}
+
+/** Errors of `work` begin with `where`, and get `code` if one is given. */
+function within<T>(where: string | undefined, code: 'InvalidPack' | undefined, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (where === undefined || !isRefereeError(error)) throw error;
+    throw new RefereeError(code ?? error.code, `${where}: ${error.message}`, {
+      cause: error,
+      details: { ...error.details },
+      ...(error.hint !== undefined && { hint: error.hint }),
+    });
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * @file The graphs of a pack. All take a symbolic leading dimension B, the lanes of a call, and keep lanes apart: what a
+ * lane gets depends on its own rows alone.
+ */
+import * as autoencoder from '../architectures/autoencoder-kl.ts';
+import * as blip2 from '../architectures/blip2.ts';
+import { encodeText } from '../architectures/clip-text.ts';
+import { predict } from '../architectures/unet-2d-condition.ts';
+import { vjp } from '../autodiff/differentiate.ts';
+import type { Rule } from '../autodiff/rule.ts';
+import type { CutoutOptions } from '../nn/cutouts.ts';
+import { cutoutInputs, cutouts, normalise } from '../nn/cutouts.ts';
+import type { OwnAdjoint } from '../nn/own-adjoint.ts';
+import { poolToSize } from '../nn/pool-to-size.ts';
+import { Scope } from '../nn/scope.ts';
+import { GraphBuilder } from '../onnx/builder.ts';
+import type { Graph, Node, Value } from '../onnx/graph.ts';
+import * as op from '../onnx/ops.ts';
+import { optimise } from '../onnx/passes/optimise.ts';
+import { dimProduct } from '../onnx/shapes.ts';
+import type { PackParts } from './parts.ts';
+
+/** The lanes of a call. */
+const LANES = 'B';
+
+/** input_ids [B, T] int64 -> context [B, T, D]. */
+export function encodeTextGraph({ textEncoder }: PackParts): Graph {
+  const b = new GraphBuilder('encode-text');
+  const ids = b.input('input_ids', 'int64', [LANES, textEncoder.tokens]);
+  const scope = new Scope(textEncoder.weights, { model: 'text_encoder' });
+  b.output('context', encodeText(b, scope, textEncoder.config, { ids }).lastHiddenState);
+  return optimise(b.build());
+}
+
+/**
+ * noisy [B, C, h, w], timesteps [B], context_null and context_prompt [B, T, D], guidance [B] -> output [B, C, h, w], the
+ * diffusion model's o_u + g (o_c - o_u): one call on 2B rows.
+ */
+export function guidanceGraph(parts: PackParts): Graph {
+  const { unet, textEncoder, latentShape } = parts;
+  const b = new GraphBuilder('guidance');
+  const noisy = b.input('noisy', 'float32', [LANES, ...latentShape]);
+  const timesteps = b.input('timesteps', 'float32', [LANES]);
+  const contextShape = [LANES, textEncoder.tokens, textEncoder.config.hidden_size];
+  const contextNull = b.input('context_null', 'float32', contextShape);
+  const contextPrompt = b.input('context_prompt', 'float32', contextShape);
+  const guidance = b.input('guidance', 'float32', [LANES]);
+  const both = predict(b, new Scope(unet.weights, { model: 'unet' }), unet.config, {
+    sample: op.concat(b, [noisy, noisy], 0),
+    timestep: op.concat(b, [timesteps, timesteps], 0),
+    encoderHiddenStates: op.concat(b, [contextNull, contextPrompt], 0),
+  });
+  // [2B, ...] -> [2, B, ...]: unconditional rows first.
+  const halves = op.reshape(b, both, [2, LANES, ...latentShape]);
+  const [unconditional, conditional] = [0, 1].map((half) => op.gather(b, halves, b.scalar(half, 'int64'), 0)) as [Value, Value];
+  const scale = op.reshape(b, guidance, [LANES, 1, 1, 1]);
+  b.output('output', op.add(b, unconditional, op.mul(b, scale, op.sub(b, conditional, unconditional))));
+  return optimise(b.build());
+}
+
+/** latents [B, C, h, w] -> image [B, 3, H, W] in 0..1. */
+export function decodeGraph(parts: PackParts): Graph {
+  const b = new GraphBuilder('decode');
+  b.output('image', decodeImage(b, parts, latentsInput(b, parts)));
+  return optimise(b.build());
+}
+
+/** latents [B, C, h, w], cotangent.image [B, 3, H, W] -> gradient [B, C, h, w]. */
+export function decodeVjpGraph(parts: PackParts): Graph {
+  const b = new GraphBuilder('decode-vjp');
+  const latents = latentsInput(b, parts);
+  const image = decodeImage(b, parts, latents);
+  const cotangent = b.input('cotangent.image', 'float32', image.shape);
+  const [gradient] = vjp(b, [{ value: image, cotangent }], [latents]);
+  b.output('gradient', gradient ?? op.zerosLike(b, latents));
+  return optimise(b.build());
+}
+
+/** latents [B, C, h, w], referee_ids and referee_mask [B, N] -> match [B]: probability that the picture shows the text. */
+export function scoreGraph(parts: PackParts): Graph {
+  const b = new GraphBuilder('score');
+  const { referee } = parts;
+  const latents = latentsInput(b, parts);
+  const text = textInputs(b, parts);
+  const image = poolToSize(b, decodeImage(b, parts, latents), referee.imageSize).output;
+  const pixels = normalise(b, image, referee);
+  const scope = new Scope(referee.weights, { model: 'referee' });
+  const seen = b.scope('vision_model', () => blip2.visionTower(b, scope, referee.config.vision_config, pixels));
+  const logits = blip2.matchingLogits(b, scope, referee.config, { image: seen, ids: text.ids, mask: text.mask });
+  const losses = blip2.matchingLosses(b, logits);
+  b.output('match', op.exp(b, op.neg(b, losses)));
+  return optimise(b.build());
+}
+
+export interface AlignmentOptions {
+  /** n, cutouts per lane. */
+  readonly cutouts: number;
+  /** Whether the contrastive loss is computed too. */
+  readonly hasContrast: boolean;
+  /** Form of the warps' adjoint: gathering adds in one order on every device, scattering is the quicker one on a CPU. */
+  readonly adjoint: CutoutOptions['adjoint'];
+}
+
+/**
+ * Plan "fused": latents, cutout parameters, tokens and weights -> itm, itg (itc) [B n] per cutout, and gradient
+ * [B, C, h, w] of the sum over each lane's cutouts of weight_itm ITM + weight_itg ITG + weight_itc ITC.
+ */
+export function alignmentGraph(parts: PackParts, options: AlignmentOptions): Graph {
+  const b = new GraphBuilder('alignment');
+  const latents = latentsInput(b, parts);
+  appendReferees(b, parts, options, { image: decodeImage(b, parts, latents), wrt: latents, shape: parts.latentShape });
+  return optimise(b.build());
+}
+
+/** Plan "split", second part: as `alignmentGraph`, from image [B, 3, H, W] to gradient [B, 3, H, W]. */
+export function refereesGraph(parts: PackParts, options: AlignmentOptions): Graph {
+  const b = new GraphBuilder('referees');
+  const image = b.input('image', 'float32', [LANES, 3, ...parts.imageSize]);
+  appendReferees(b, parts, options, { image, wrt: image, shape: [3, ...parts.imageSize] });
+  return optimise(b.build());
+}
+
+interface Differentiated {
+  readonly image: Value;
+  readonly wrt: Value;
+  /** Of one lane's gradient. */
+  readonly shape: readonly number[];
+}
+
+/** Cutouts, losses and the gradient. */
+function appendReferees(b: GraphBuilder, parts: PackParts, options: AlignmentOptions, { image, wrt, shape }: Differentiated): void {
+  const { referee } = parts;
+  const { cutouts: n } = options;
+  const inputs = cutoutInputs(b, { n, S: referee.imageSize, lanes: LANES });
+  const { output: pixels, adjoints } = b.scope('cutouts', () =>
+    cutouts(b, image, inputs, { mean: referee.mean, std: referee.std, adjoint: options.adjoint }),
+  );
+  const text = textInputs(b, parts);
+  const ids = perCutout(b, text.ids, n);
+  const mask = perCutout(b, text.mask, n);
+  const decoderIds = perCutout(b, b.input('decoder_ids', 'int64', [LANES, referee.tokens]), n);
+  const smoothing = perCutout(b, b.input('label_smoothing', 'float32', [LANES, 1]), n);
+
+  const scope = new Scope(referee.weights, { model: 'referee' });
+  const { config } = referee;
+  const seen = scope.enter(b, 'vision_model', (w) => blip2.visionTower(b, w, config.vision_config, pixels));
+  const losses: Record<string, Value> = {
+    itm: blip2.matchingLosses(b, blip2.matchingLogits(b, scope, config, { image: seen, ids, mask })),
+    itg: blip2.generationLoss(b, blip2.generationScores(b, scope, config, { image: seen, ids: decoderIds, mask }), {
+      ids,
+      mask,
+      labelSmoothing: smoothing,
+    }).rows,
+  };
+  if (options.hasContrast) losses['itc'] = blip2.contrastLosses(b, scope, config, { image: seen, ids, mask });
+
+  const outputs = Object.entries(losses).map(([name, value]) => {
+    b.output(name, value);
+    const weight = b.input(`weight_${name}`, 'float32', [LANES, 1]);
+    return { value, cotangent: op.reshape(b, perCutout(b, weight, n), value.shape) };
+  });
+  const overrides = new Map<Node, Rule>(adjoints.map(({ node, adjoint }) => [node, overrideOf(adjoint)]));
+  const [gradient] = vjp(b, outputs, [wrt], { overrides });
+  b.output('gradient', op.reshape(b, gradient ?? op.zerosLike(b, wrt), [LANES, ...shape]));
+}
+
+/** The rule of a node that brings its own adjoint. */
+function overrideOf(adjoint: OwnAdjoint['adjoint']): Rule {
+  return ({ g }, b) => adjoint(b, g);
+}
+
+function latentsInput(b: GraphBuilder, { latentShape }: PackParts): Value {
+  return b.input('latents', 'float32', [LANES, ...latentShape]);
+}
+
+function textInputs(b: GraphBuilder, { referee }: PackParts): { ids: Value; mask: Value } {
+  return {
+    ids: b.input('referee_ids', 'int64', [LANES, referee.tokens]),
+    mask: b.input('referee_mask', 'int64', [LANES, referee.tokens]),
+  };
+}
+
+/** x = clamp(D(z/s + shift)/2 + 1/2, 0, 1) */
+function decodeImage(b: GraphBuilder, { decoder }: PackParts, latents: Value): Value {
+  const scope = new Scope(decoder.weights, { model: 'vae' });
+  const decoded = autoencoder.decode(b, scope, decoder.config, autoencoder.unscaleLatent(b, decoder.config, latents));
+  return op.clip(b, op.addScalar(b, op.mulScalar(b, decoded, 0.5), 0.5), { min: 0, max: 1 });
+}
+
+/** [B, m] -> [B n, m]: every row n times in succession. */
+function perCutout(b: GraphBuilder, rows: Value, n: number): Value {
+  const [lanes, columns] = rows.shape as [string, number];
+  const repeated = op.expand(b, op.unsqueeze(b, rows, [1]), [lanes, n, columns]);
+  return op.reshape(b, repeated, [dimProduct([lanes, n]), columns]);
+}
