@@ -25,8 +25,8 @@ type Drawn =
 /** The next step of every lane, in their order. No lane may be finished already. */
 export async function step(lanes: readonly StepLane[], models: SearchModels): Promise<StepOutcome[]> {
   const draws = lanes.map((lane) => attempt(() => draw(lane, models)));
-  const outputs = await guide(lanes, draws, models);
-  const aligned = await alignSearches(lanes, draws, models);
+  // Neither needs the other: with two devices they run side by side.
+  const [outputs, aligned] = await Promise.all([guide(lanes, draws, models), alignSearches(lanes, draws, models)]);
   const outcomes = lanes.map((lane, i): StepOutcome => {
     const drawn = draws[i]!;
     return drawn.ok ? attempt(() => advance(lane, drawn, models, outputs[i]!, aligned[i])) : drawn;
