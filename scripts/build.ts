@@ -1,0 +1,21 @@
+/**
+ * @file Builds `dist/`: the TypeScript compiler and nothing else, then the executable bit of the command.
+ */
+import { chmod, rm } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+
+import { execa } from 'execa';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const { bin } = (await import('../package.json', { with: { type: 'json' } })).default;
+
+// Files of sources that are gone must not stay importable.
+await rm(new URL('../dist', import.meta.url), { recursive: true, force: true });
+const compiled = await execa('tsc', ['-p', 'tsconfig.build.json'], {
+  cwd: root,
+  preferLocal: true,
+  stdio: 'inherit',
+  reject: false,
+});
+if (compiled.failed) process.exit(compiled.exitCode ?? 1);
+await chmod(new URL(`../${bin.referee}`, import.meta.url), 0o755);
