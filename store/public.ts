@@ -15,5 +15,5 @@ export { DIGITAL_SOURCE_TYPE, provenanceText } from './provenance.ts';
 export type { Provenance } from './provenance.ts';
 export { parseResult, resultSchema } from './result.ts';
 export type { Result } from './result.ts';
-export { itemState, readPrompts, readResult, readRun, readTrace } from './run.ts';
+export { itemState, itemStates, readPrompts, readResult, readRun, readTrace } from './run.ts';
 export type { ItemState, PromptRow, RunRecord } from './run.ts';

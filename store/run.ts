@@ -148,6 +148,19 @@ export async function itemState(store: ObjectStore, run: RunId, item: ItemId): P
   return (await store.list(checkpointsFolder(run, item))).length > 0 ? 'started' : 'missing';
 }
 
+/** Files that are open at one time while many items are looked at. */
+const OPEN_FILES = 32;
+
+/** The state of each, a bounded number at a time: a run can have more items than a process may have open files. */
+export async function itemStates(store: ObjectStore, run: RunId, items: readonly ItemId[]): Promise<ItemState[]> {
+  const states: ItemState[] = [];
+  for (let start = 0; start < items.length; start += OPEN_FILES) {
+    const some = items.slice(start, start + OPEN_FILES);
+    states.push(...(await Promise.all(some.map((item) => itemState(store, run, item)))));
+  }
+  return states;
+}
+
 /** `manifest.jsonl`: the results so far, in the order of the input, whatever the order of completion. */
 export async function writeManifest(store: ObjectStore, run: RunId, items: readonly ItemId[]): Promise<void> {
   const lines: string[] = [];

@@ -1,9 +1,8 @@
 /**
- * @file From records to the items of a run: one per seed, flags below the record's own fields, checked against the pack.
+ * @file From records to the items of a run: one per seed, flags below the record's own fields. How options fit
+ * together is checked where they are resolved.
  */
-import { RefereeError, isRefereeError } from '../../errors.ts';
-import { SD15_DEFAULTS, resolveOptions } from '../../inversion/options.ts';
-import type { Origin, RunItemRequest } from '../../activities/run-contract.ts';
+import type { RunItemRequest } from '../../activities/run-contract.ts';
 import { ITEMS_MAX, invalid } from './records.ts';
 import type { PromptRecord } from './records.ts';
 
@@ -15,23 +14,16 @@ export interface ItemOptions {
   readonly pack: {
     readonly name: string;
     readonly size: { readonly width: number; readonly height: number };
-    readonly defaults: Readonly<Record<string, unknown>>;
   };
 }
 
-/** @throws InvalidInput, InvalidOption naming the line and the field */
+/** @throws InvalidInput naming the line and the field */
 export function itemsOf(records: readonly PromptRecord[], { seeds, overrides, pack }: ItemOptions): RunItemRequest[] {
-  const defaults = resolveOptions(SD15_DEFAULTS, pack.defaults);
   const items: RunItemRequest[] = [];
-  // Most files have few different settings: each is resolved once.
-  const checked = new Set<string>();
   for (const record of records) {
     const { prompt, id, tags, metadata, origin } = record;
     checkSize(record, pack);
     const ofItem = { ...overrides, ...record.overrides };
-    const key = JSON.stringify(ofItem);
-    if (!checked.has(key)) withOrigin(origin, () => resolveOptions(defaults, ofItem));
-    checked.add(key);
     for (const seed of record.seeds ?? seeds) {
       const named = { ...(id !== undefined && { id }), ...(origin && { origin }) };
       items.push({ index: items.length, prompt, seed, overrides: ofItem, tags, metadata, ...named });
@@ -50,17 +42,5 @@ function checkSize({ width, height, origin }: PromptRecord, { name, size }: Item
     if (found !== undefined && found !== expected) {
       throw invalid(origin, field, `expected ${expected}, the size of pack ${name}, found ${found}`);
     }
-  }
-}
-
-function withOrigin(origin: Origin | undefined, check: () => void): void {
-  try {
-    check();
-  } catch (error) {
-    if (!isRefereeError(error) || origin === undefined) throw error;
-    throw new RefereeError(error.code, `${origin.file}:${origin.line}: ${error.message}`, {
-      cause: error,
-      details: { ...error.details, ...origin },
-    });
   }
 }

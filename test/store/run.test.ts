@@ -96,6 +96,15 @@ test('an item is missing, then started, then succeeded; without its image, or wi
   expect(await state()).toBe('started');
 });
 
+test('the states of many items come in their order', async () => {
+  const store = await openStore();
+  const items = Array.from({ length: 70 }, (_, i) => asItemId(`i${i}`));
+  await runs.publish(store, { run, item: items[40]!, result: exampleResult({ state: 'failed' }) });
+  const states = await runs.itemStates(store, run, items);
+  expect(states.map((state, i) => [i, state]).filter(([, state]) => state !== 'missing')).toEqual([[40, 'failed']]);
+  expect(states).toHaveLength(70);
+});
+
 test('a failed item is failed, and its result says why', async () => {
   const store = await openStore();
   const error = { code: 'NonFinite', message: 'step 3: the gradient is not finite' };

@@ -8,7 +8,6 @@ import { describe, expect, test } from 'vitest';
 import { itemsOf } from '../../../cli/input/items.ts';
 import { readInput } from '../../../cli/input/read.ts';
 import type { Input } from '../../../cli/input/read.ts';
-import { SHAPES_DEFAULTS } from '../../../inversion/options.ts';
 import { temporaryFolder } from '../../support/folder.ts';
 
 const noStdin = Readable.from([]);
@@ -260,7 +259,7 @@ describe('lines of other batch services', () => {
 });
 
 describe('items', () => {
-  const pack = { name: 'shapes', size: { width: 64, height: 64 }, defaults: { ...SHAPES_DEFAULTS } };
+  const pack = { name: 'shapes', size: { width: 64, height: 64 } };
   const options = { seeds: [0], overrides: { steps: 30, cutouts: 2 }, pack };
 
   test('one per seed, in order; fields of a record are stronger than flags', async () => {
@@ -280,9 +279,8 @@ describe('items', () => {
       '{"prompt":"a"}\n{"prompt":"b","width":512}',
       'p.jsonl:2: "width": expected 64, the size of pack shapes, found 512',
     ],
-    ['{"prompt":"a"}\n{"prompt":"b","tMin":990}', 'p.jsonl:2: tMin: expected'],
-    ['{"prompt":"a","augTopk":3}', 'p.jsonl:1: augTopk: expected at most cutouts (2), found 3'],
-  ])('what does not fit the pack or the other options names its line: %s', async (text, message) => {
+    ['{"prompt":"a","height":8}', 'p.jsonl:1: "height": expected 64, the size of pack shapes, found 8'],
+  ])('another size than that of the pack names its line: %s', async (text, message) => {
     const { records } = await read(text);
     expect(() => itemsOf(records, options)).toThrow(message);
   });
