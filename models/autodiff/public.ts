@@ -1,0 +1,10 @@
+/**
+ * @file What `referee/autodiff` offers: gradients of ONNX graphs as ONNX graphs.
+ */
+export type { OutputCotangent, VjpOptions } from './differentiate.ts';
+export { vjp, vjpOrZeros } from './differentiate.ts';
+export type { GradientGraphOptions } from './gradient-graph.ts';
+export { gradientGraph } from './gradient-graph.ts';
+export { NON_DIFFERENTIABLE } from './non-differentiable.ts';
+export { differentiableOperators } from './registry.ts';
+export type { Contribution, Rule, RuleContext } from './rule.ts';

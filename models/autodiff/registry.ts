@@ -1,0 +1,47 @@
+/**
+ * @file The table of gradient rules: one entry per operator.
+ */
+import { activationRules } from './rules/activation.ts';
+import { binaryRules } from './rules/binary.ts';
+import { convolutionRules } from './rules/convolution.ts';
+import { croppingRules } from './rules/cropping.ts';
+import { einsumRules } from './rules/einsum.ts';
+import { gridSampleRules } from './rules/grid-sample.ts';
+import { indexingRules } from './rules/indexing.ts';
+import { matMulRules } from './rules/matmul.ts';
+import { movementRules } from './rules/movement.ts';
+import { normalisationRules } from './rules/normalisation.ts';
+import { poolingRules } from './rules/pooling.ts';
+import { reductionRules } from './rules/reduction.ts';
+import { resizeRules } from './rules/resize.ts';
+import { softmaxRules } from './rules/softmax.ts';
+import { unaryRules } from './rules/unary.ts';
+import type { Rule } from './rule.ts';
+
+const RULES: ReadonlyMap<string, Rule> = new Map([
+  ...Object.entries(activationRules),
+  ...Object.entries(binaryRules),
+  ...Object.entries(convolutionRules),
+  ...Object.entries(croppingRules),
+  ...Object.entries(einsumRules),
+  ...Object.entries(gridSampleRules),
+  ...Object.entries(indexingRules),
+  ...Object.entries(matMulRules),
+  ...Object.entries(movementRules),
+  ...Object.entries(normalisationRules),
+  ...Object.entries(poolingRules),
+  ...Object.entries(reductionRules),
+  ...Object.entries(resizeRules),
+  ...Object.entries(softmaxRules),
+  ...Object.entries(unaryRules),
+]);
+
+/** The rule of an operator of ONNX's own set, or undefined. */
+export function ruleOf(op: string): Rule | undefined {
+  return RULES.get(op);
+}
+
+/** Operators that have a rule. */
+export function differentiableOperators(): readonly string[] {
+  return [...RULES.keys()];
+}

@@ -1,0 +1,118 @@
+/**
+ * @file Gathering and scattering: each other's way back. What is read twice gets the sum of two cotangents.
+ */
+import type { GraphBuilder } from '../../onnx/builder.ts';
+import type { Value } from '../../onnx/graph.ts';
+import * as op from '../../onnx/ops.ts';
+import { normalAxis } from '../../onnx/shapes.ts';
+import type { Rule, RuleContext, RuleTable } from '../rule.ts';
+import { missingRule } from '../rule.ts';
+import { addAlongAxis } from '../scatter.ts';
+import { sizeOf, sizesOf } from '../sizes.ts';
+
+/** The axes of the indices become one, which takes the place of the axis that was read. */
+const gather: Rule = ({ node, inputs: [data, indices], g, attributes }, b) => [
+  () => {
+    const axis = normalAxis(attributes.int('axis', 0), data.shape.length, `node ${node.name}`);
+    const positions = op.reshapeTo(b, indices, b.int64([-1]));
+    const rest = data.shape.flatMap((_, at) => (at === axis ? [] : [at]));
+    const before = rest.filter((at) => at < axis);
+    const after = rest.filter((at) => at > axis);
+    const parts = [sizesOfSome(b, data, before), op.shape(b, positions), sizesOfSome(b, data, after)];
+    const shape = joined(b, parts);
+    const lines = indices.shape.length === 1 ? g : op.reshapeTo(b, g, shape);
+    return addAlongAxis(b, lines, { positions, axis, like: data });
+  },
+  undefined,
+];
+
+function sizesOfSome(b: GraphBuilder, x: Value, axes: readonly number[]): Value | undefined {
+  return axes.length === 0 ? undefined : sizesOf(b, x, axes);
+}
+
+/** Vectors one after the other; a constant if all are. */
+function joined(b: GraphBuilder, parts: readonly (Value | undefined)[]): Value {
+  const present = parts.filter((part) => part !== undefined);
+  const dims = present.flatMap((part) => b.dimsOf(part) ?? ['?']);
+  return dims.every((dim) => typeof dim === 'number') ? b.int64(dims) : op.concat(b, present, 0);
+}
+
+const gatherElements: Rule = ({ inputs: [data, indices], g, attributes }, b) => [
+  () => op.scatterElements(b, op.zerosLike(b, data), indices, g, { axis: attributes.int('axis', 0), reduction: 'add' }),
+  undefined,
+];
+
+const gatherNd: Rule = ({ inputs: [data, indices], g, attributes }, b) => [
+  () => {
+    const points = withBatch(b, indices, attributes.int('batch_dims', 0));
+    return op.scatterNd(b, op.zerosLike(b, data), points, g, 'add');
+  },
+  undefined,
+];
+
+/** Indices that begin with their own first coordinates, so that no axis of them is a batch any more. */
+function withBatch(b: GraphBuilder, indices: Value, batch: number): Value {
+  const rank = indices.shape.length;
+  const last = rank - 1;
+  const axes = Array.from({ length: last }, (_, axis) => axis);
+  const sizes = op.concat(b, [axes.length > 0 ? sizesOf(b, indices, axes) : b.int64([]), b.int64([1])], 0);
+  const coordinates = axes.slice(0, batch).map((axis) => {
+    const counting = op.range(b, b.scalar(0, 'int64'), sizeOf(b, indices, axis), b.scalar(1, 'int64'));
+    const others = Array.from({ length: rank }, (_, at) => at).filter((at) => at !== axis);
+    return op.expandTo(b, op.unsqueeze(b, counting, others), sizes);
+  });
+  return op.concat(b, [...coordinates, indices], last);
+}
+
+/** Only replacing and adding are linear. Replaced elements lose their cotangent, added ones keep it. */
+function isAdding({ node, attributes }: RuleContext, at: number): boolean {
+  const reduction = attributes.string('reduction', 'none');
+  if (reduction !== 'none' && reduction !== 'add') throw missingRule(node, at, `reduction "${reduction}"`);
+  return reduction === 'add';
+}
+
+const scatterNd: Rule = (context, b) => {
+  const {
+    inputs: [, indices, updates],
+    g,
+  } = context;
+  return [
+    () => (isAdding(context, 0) ? g : op.scatterNd(b, g, indices, op.zerosLike(b, updates))),
+    undefined,
+    () => {
+      isAdding(context, 2);
+      return op.gatherNd(b, g, indices);
+    },
+  ];
+};
+
+const scatterElements: Rule = (context, b) => {
+  const {
+    inputs: [, indices, updates],
+    g,
+    attributes,
+  } = context;
+  const axis = attributes.int('axis', 0);
+  return [
+    () => (isAdding(context, 0) ? g : op.scatterElements(b, g, indices, op.zerosLike(b, updates), { axis })),
+    undefined,
+    () => {
+      isAdding(context, 2);
+      return op.gatherElements(b, g, indices, axis);
+    },
+  ];
+};
+
+const topK: Rule = ({ inputs: [x], outputs: [, indices], g, attributes }, b) => [
+  () => op.scatterElements(b, op.zerosLike(b, x), indices, g, { axis: attributes.int('axis', -1), reduction: 'add' }),
+  undefined,
+];
+
+export const indexingRules: RuleTable = {
+  Gather: gather,
+  GatherElements: gatherElements,
+  GatherND: gatherNd,
+  ScatterND: scatterNd,
+  ScatterElements: scatterElements,
+  TopK: topK,
+};

@@ -1,0 +1,123 @@
+/**
+ * @file Pooling. A maximum sends its cotangent to the element it came from; an average spreads it, as the adjoint of a
+ * convolution of one channel with a kernel of ones.
+ */
+import type { GraphBuilder } from '../../onnx/builder.ts';
+import { elementCount } from '../../onnx/dtype.ts';
+import type { Tensor } from '../../onnx/dtype.ts';
+import { text } from '../../onnx/graph.ts';
+import type { Value } from '../../onnx/graph.ts';
+import * as op from '../../onnx/ops.ts';
+import { dimProduct } from '../../onnx/shapes.ts';
+import type { Rule, RuleTable } from '../rule.ts';
+import { missingRule } from '../rule.ts';
+import { addAtFlat } from '../scatter.ts';
+import { keepWhere } from '../select.ts';
+import { countOf, expandLike, reshapeLike, sizesOf } from '../sizes.ts';
+import type { WindowAxis } from '../window.ts';
+import { padsOf, windowAxes } from '../window.ts';
+import { inputCotangent } from './convolution.ts';
+
+const spatialAxes = (x: Value): number[] => x.shape.flatMap((_, axis) => (axis < 2 ? [] : [axis]));
+
+/** The operator itself tells the row-major position of each maximum in the whole input, the first one of equals. */
+const maxPool: Rule = ({ node, inputs: [x], g }, b) => [
+  () => {
+    const { storage_order: columnMajor, ...attributes } = node.attributes;
+    const known = columnMajor === undefined ? node.outputs[1] : undefined;
+    const positions = known ?? b.node('MaxPool', [x], attributes, 2)[1]!;
+    return addAtFlat(b, g, { positions, like: x });
+  },
+];
+
+const averagePool: Rule = (context, b) => {
+  const {
+    node,
+    inputs: [x],
+    outputs: [y],
+    g,
+    attributes,
+  } = context;
+  return [
+    () => {
+      const kernel = attributes.ints('kernel_shape') ?? [];
+      const given = windowAxes(context, kernel, x);
+      const isTiling =
+        given.every((axis) => axis.stride === axis.kernel && axis.dilation === 1 && axis.begin + axis.end === 0) &&
+        given.every((axis, at) => x.shape[at + 2] === dimProduct([y.shape[at + 2]!, axis.kernel]));
+      if (isTiling) return repeated(b, op.divScalar(b, g, elementCount(kernel)), x);
+      const axes = attributes.int('ceil_mode', 0) === 1 ? withLastWindow(given, x, y) : given;
+      if (!axes) throw missingRule(node, 0, 'with ceil_mode the spatial sizes must be known');
+      const countsPadding = attributes.int('count_include_pad', 0) === 1;
+      const one = b.constant(ones([1, 1, ...kernel]), 'ones');
+      // Channels are averaged apart from each other: each is an image of its own.
+      const images = (value: Value): Value =>
+        op.reshapeTo(b, value, op.concat(b, [b.int64([-1, 1]), sizesOf(b, value, spatialAxes(value))], 0));
+      const share = op.div(b, images(g), countsOf(b, x, { given, axes, one, countsPadding }));
+      const back = inputCotangent(b, share, one, images(x), { axes, group: 1 });
+      return reshapeLike(b, back, x);
+    },
+  ];
+};
+
+/** Nearest neighbours: every element of g becomes a block, so that the whole has the size of x. */
+function repeated(b: GraphBuilder, g: Value, x: Value): Value {
+  return b.node('Resize', [g, undefined, undefined, op.shape(b, x)], {
+    mode: text('nearest'),
+    coordinate_transformation_mode: text('asymmetric'),
+    nearest_mode: text('floor'),
+  })[0]!;
+}
+
+/** With enough padding at the end for the last window of a number of windows that was rounded up. */
+function withLastWindow(axes: readonly WindowAxis[], x: Value, y: Value): WindowAxis[] | undefined {
+  const reaching = axes.map((axis, at) => {
+    const [length, windows] = [x.shape[at + 2], y.shape[at + 2]];
+    if (typeof length !== 'number' || typeof windows !== 'number') return undefined;
+    return { ...axis, end: Math.max(axis.end, (windows - 1) * axis.stride + axis.extent - length - axis.begin) };
+  });
+  return reaching.every((axis) => axis !== undefined) ? reaching : undefined;
+}
+
+interface Counting {
+  readonly given: readonly WindowAxis[];
+  readonly axes: readonly WindowAxis[];
+  readonly one: Value;
+  readonly countsPadding: boolean;
+}
+
+/** Number of elements that each window is averaged over: of the image, or of the image and the padding asked for. */
+function countsOf(b: GraphBuilder, x: Value, { given, axes, one, countsPadding }: Counting): Value {
+  const beyond = axes.map((axis, at) => axis.end - given[at]!.end);
+  const isFull = axes.every((axis, at) => beyond[at] === 0 && (countsPadding || axis.begin + axis.end === 0));
+  if (isFull) return b.scalar(elementCount(axes.map((axis) => axis.kernel)), x.dtype);
+  const sizes = sizesOf(b, x, spatialAxes(x));
+  const padding = given.map(({ begin, end }) => begin + end);
+  const whole = countsPadding ? op.add(b, sizes, b.int64(padding)) : sizes;
+  const counted = op.expandTo(b, b.scalar(1, x.dtype), op.concat(b, [b.int64([1, 1]), whole], 0));
+  return op.conv(b, counted, one, undefined, {
+    strides: axes.map(({ stride }) => stride),
+    dilations: axes.map(({ dilation }) => dilation),
+    pads: padsOf(countsPadding ? beyond.map((end) => ({ begin: 0, end })) : axes),
+  });
+}
+
+function ones(shape: readonly number[]): Tensor {
+  return { dtype: 'float32', shape, data: new Float32Array(elementCount(shape)).fill(1) };
+}
+
+export const poolingRules: RuleTable = {
+  MaxPool: maxPool,
+  AveragePool: averagePool,
+  GlobalAveragePool: ({ inputs: [x], g }, b) => [
+    () => expandLike(b, op.div(b, g, countOf(b, x, spatialAxes(x), x.dtype)), x),
+  ],
+  /** Equal maxima share the cotangent. */
+  GlobalMaxPool: ({ inputs: [x], outputs: [y], g }, b) => [
+    () => {
+      const hit = op.equal(b, x, y);
+      const count = op.reduceSum(b, op.cast(b, hit, x.dtype), { axes: spatialAxes(x) });
+      return keepWhere(b, hit, op.div(b, g, count));
+    },
+  ],
+};

@@ -1,0 +1,71 @@
+/**
+ * @file Values and gradients of every operator case against PyTorch's numbers, to about ten times the error of PyTorch's
+ * own float32 program.
+ */
+import { writeFileSync } from 'node:fs';
+
+import { afterAll, describe, expect, test } from 'vitest';
+
+import { gradientGraph } from '../../../models/autodiff/gradient-graph.ts';
+import type { Tensor } from '../../../models/onnx/dtype.ts';
+import { difference, expectClose } from '../../support/close.ts';
+import { readFixture, tensorOf, tensorsBelow } from '../../support/fixtures.ts';
+import { toNumbers } from '../../support/numbers.ts';
+import { runGraph } from '../../support/run-graph.ts';
+import type { OperatorCase } from './operator-cases.ts';
+import { caseGraph, OPERATOR_CASES, SETTINGS } from './operator-cases.ts';
+
+/** Ten times the error of the same program in PyTorch's float32; the sums are formed in another order. */
+const FACTOR = 10;
+/** Where that program made no error at all: a few units in the last place of the largest value. */
+const FLOOR = 5e-7;
+
+const errors: { name: string; tensor: string; maxAbs: number; maxRel: number; times: number }[] = [];
+
+function check(operator: OperatorCase, tensor: string, actual: Tensor | undefined, expected: Tensor): void {
+  const scale = Math.max(...toNumbers(expected).map(Math.abs), 0);
+  const stated = operator.float32_error[tensor]?.max_abs ?? 0;
+  const atol = Math.max(FACTOR * stated, FLOOR * scale);
+  const name = `${operator.op} ${operator.case}`;
+  if (actual) {
+    const { maxAbs, maxRel } = difference(actual, expected, { rtol: 0, atol });
+    errors.push({ name, tensor, maxAbs, maxRel, times: maxAbs / stated });
+  }
+  expectClose(actual, expected, { rtol: 0, atol }, `${name}: ${tensor}`);
+}
+
+describe('operators', () => {
+  test.each(OPERATOR_CASES.map((operator) => [`${operator.op} ${operator.case}`, operator] as const))(
+    '%s has the values and gradients of PyTorch',
+    async (_, operator) => {
+      const fixture = readFixture(`operators/${operator.file}`);
+      const inputs = tensorsBelow(fixture, 'input.');
+      const settings = Object.keys(inputs).filter((name) => SETTINGS.has(name));
+      const constants = new Map(settings.map((name) => [name, toNumbers(inputs[name]!)]));
+      const feeds = Object.fromEntries(Object.entries(inputs).filter(([name]) => !constants.has(name)));
+      const forward = caseGraph(operator, { constants });
+      const of = operator.gradients.length === 0 ? [] : forward.outputs.map((output) => output.name);
+      const graph = gradientGraph(forward, { of, wrt: operator.gradients });
+      for (const name of of) feeds[`cotangent.${name}`] = tensorOf(fixture, name.replace('output.', 'cotangent.'));
+      const results = await runGraph(graph, feeds);
+      for (const { name } of operator.outputs)
+        check(operator, `output.${name}`, results[`output.${name}`], tensorOf(fixture, `output.${name}`));
+      for (const name of operator.gradients)
+        check(operator, `gradient.${name}`, results[`gradient.${name}`], tensorOf(fixture, `gradient.${name}`));
+    },
+  );
+
+  test('covers all cases of the set', () => {
+    expect(OPERATOR_CASES).toHaveLength(243);
+  });
+
+  afterAll(() => {
+    const path = process.env['OPERATOR_ERRORS'];
+    if (!path) return;
+    errors.sort((a, z) => z.maxRel - a.maxRel);
+    const rows = errors.map(
+      (e) => `${e.maxRel.toExponential(2)} ${e.maxAbs.toExponential(2)} ${e.times.toFixed(1)} ${e.name} ${e.tensor}`,
+    );
+    writeFileSync(path, ['rel abs times-pytorch case tensor', ...rows, ''].join('\n'));
+  });
+});
