@@ -5,18 +5,11 @@ import { parsePrompt } from '../judge/prompt.ts';
 import { judgeImage } from '../judge/verdict.ts';
 import type { Pack } from '../models/packs/resolve.ts';
 
-interface Picture {
-  /** [3, H, W] in 0..1 */
-  readonly pixels01: Float32Array;
-  readonly height: number;
-  readonly width: number;
-}
-
-/** Scores by name; none where the pack has no judge or the prompt is not in the judge's language. */
-export function judgeScores(pack: Pack, prompt: string, { pixels01, height, width }: Picture): Record<string, number> {
+/** pixels01 [3, H, W] in 0..1 -> scores by name; none where the pack has no judge or the prompt is not in the judge's language. */
+export function judgeScores(pack: Pack, prompt: string, pixels01: Float32Array): Record<string, number> {
   if (pack.manifest.judge !== 'shapes') return {};
   const spec = parsePrompt(prompt);
   if (!spec) return {};
-  const verdict = judgeImage({ data: pixels01, height, width }, spec);
+  const verdict = judgeImage(pixels01, spec);
   return { judge: verdict.strict ? 1 : 0, recall: verdict.recall };
 }

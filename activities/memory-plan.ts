@@ -13,7 +13,7 @@ import type { PackParts } from '../models/packs/parts.ts';
 import { openParts } from '../models/packs/parts.ts';
 import type { Pack } from '../models/packs/resolve.ts';
 import type { Devices } from './devices.ts';
-import type { Plan } from './engine.ts';
+import type { Plan } from './pack-models.ts';
 import type { ItemSpec } from './specs.ts';
 
 /** Share of the free memory that a plan may take. */

@@ -66,7 +66,7 @@ class Optimiser {
 
   async run(items: readonly ItemSpec[]): Promise<Outcome> {
     const { lanes, checkpointEvery, signal } = this.#settings;
-    const scheduler = new LaneScheduler(this.#engine, { lanes, checkpointEvery, signal });
+    const scheduler = new LaneScheduler(this.#engine.models, { lanes, checkpointEvery, signal });
     for await (const event of scheduler.run(this.#requests(items))) {
       const work = this.#works.get(event.id);
       if (work) await this.#follow(event, work);
@@ -76,7 +76,7 @@ class Optimiser {
 
   /** Items as lanes ask for them; what the store knows of an item is read when its turn comes. */
   async *#requests(items: readonly ItemSpec[]): AsyncGenerator<LaneRequest> {
-    const bank = noiseBank(3 * this.#engine.cutoutSize ** 2);
+    const bank = noiseBank(3 * this.#engine.models.cutoutSize ** 2);
     for (const spec of items) {
       const { state, trace, effort, skipped } = await resumeItem(this.#place, spec);
       for (const { path, reason } of skipped) {
@@ -125,7 +125,7 @@ class Optimiser {
 
   async #preview(spec: ItemSpec, { latent, step }: LaneState): Promise<void> {
     const [height, width] = this.#engine.imageSize;
-    const pixels01 = await this.#engine.decode(latent, 1);
+    const pixels01 = await this.#engine.models.decode(latent, 1);
     const provenance = provenanceOf(this.#engine, spec);
     const path = await savePreview(this.#place, { item: spec.item, step }, { pixels01, height, width, provenance });
     this.#tell({ ...this.#of(spec), type: 'preview', step, path });

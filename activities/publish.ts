@@ -37,10 +37,10 @@ export async function publishPicture(
   { spec, latent, ...effort }: Picture,
 ): Promise<Finished> {
   const [height, width] = engine.imageSize;
-  const pixels01 = await engine.decode(latent, 1);
+  const pixels01 = await engine.models.decode(latent, 1);
   const prompt = await engine.preparePrompt(spec.tokens);
-  const [match] = await engine.score({ lanes: 1, latents: latent, prompts: [prompt] });
-  const scores = { match: match!, ...judgeScores(engine.pack, spec.prompt, { pixels01, height, width }) };
+  const [match] = await engine.models.score({ lanes: 1, latents: latent, prompts: [prompt] });
+  const scores = { match: match!, ...judgeScores(engine.pack, spec.prompt, pixels01) };
   const png = await encodePng(toRgb8(pixels01, width, height), provenanceText(provenanceOf(engine, spec)));
   const digests = { spec: spec.digest, image: sha256(png), latent: sha256(bytesOf(latent)) };
   const result: Result = {

@@ -8,8 +8,8 @@ import type { ProviderName } from '../models/runtime/device.ts';
 import { openPack } from '../models/packs/resolve.ts';
 import { totalSteps } from '../inversion/state.ts';
 import { openStore } from '../store/file-store.ts';
-import { contactSheetKey, itemKey, manifestKey, runFolder } from '../store/layout.ts';
-import type { ObjectKey, RunId } from '../store/layout.ts';
+import { contactSheetKey, itemKey, manifestKey, runKey } from '../store/layout.ts';
+import type { RunId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { createRun, itemState, readResult, RUN_VERSION, writeManifest, writeSpec } from '../store/run.ts';
 import type { ItemState } from '../store/run.ts';
@@ -120,9 +120,9 @@ async function search(
     run,
     packDigest: pack.digest,
     deviceClass: devices.deviceClass,
-    latentShape: engine.latentShape,
+    latentShape: engine.models.latentShape,
   };
-  return optimise(engine, place, pending, {
+  return await optimise(engine, place, pending, {
     lanes,
     checkpointEvery: request.checkpointEvery ?? DEFAULT_CHECKPOINT_EVERY,
     hasPreviews: request.previews ?? spec.items.length <= PREVIEWS_UP_TO,
@@ -185,5 +185,5 @@ async function tellSkipped(
 }
 
 function locateFolder(store: ObjectStore, run: RunId): string {
-  return store.locate(runFolder(run) as ObjectKey);
+  return store.locate(runKey(run)).replace(/\/[^/]*$/, '');
 }

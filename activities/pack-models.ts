@@ -1,0 +1,286 @@
+/**
+ * @file The models of a pack on devices: its graphs as the functions that a search is written against. Graphs are built
+ * and loaded when they are first needed, once per device.
+ */
+import { RefereeError } from '../errors.ts';
+import type { CutoutParameters } from '../inversion/augment.ts';
+import type {
+  AlignmentInput,
+  AlignmentOutput,
+  GuidanceInput,
+  LanePrompt,
+  ScoreInput,
+  SearchModels,
+} from '../inversion/models.ts';
+import { alphasCumprod } from '../inversion/schedule.ts';
+import type { Graph } from '../models/onnx/graph.ts';
+import type { Tensor } from '../models/onnx/dtype.ts';
+import { elementCount } from '../models/onnx/dtype.ts';
+import { writeModel } from '../models/onnx/protobuf.ts';
+import type { AlignmentOptions } from '../models/packs/graphs.ts';
+import * as graphs from '../models/packs/graphs.ts';
+import type { PackParts } from '../models/packs/parts.ts';
+import type { Device, DeviceStats, Session } from '../models/runtime/device.ts';
+import { runLanes } from './batching.ts';
+
+/** How the alignment is computed; see `graphs.ts`. */
+export type Plan =
+  { readonly kind: 'fused' } | { readonly kind: 'split'; /** Cutouts at a time. */ readonly cutouts: number };
+
+export interface ModelsSettings {
+  readonly plan?: Plan;
+  /** Form of the warps' adjoint. */
+  readonly adjoint?: AlignmentOptions['adjoint'];
+}
+
+type Feeds = Record<string, Tensor>;
+
+export class PackModels implements SearchModels {
+  readonly parts: PackParts;
+  readonly plan: Plan;
+  readonly latentShape: readonly [number, number, number];
+  readonly cutoutSize: number;
+  readonly alphasCumprod: Float64Array;
+  readonly predictionType: SearchModels['predictionType'];
+  readonly ddim: SearchModels['ddim'];
+  readonly #devices: readonly Device[];
+  readonly #adjoint: AlignmentOptions['adjoint'];
+  readonly #sessions = new Map<string, Promise<readonly Session[]>>();
+  readonly #contexts = new Map<string, Promise<Float32Array>>();
+
+  constructor(parts: PackParts, devices: readonly Device[], settings: ModelsSettings = {}) {
+    if (devices.length === 0) throw new RefereeError('Internal', 'models need a device');
+    this.parts = parts;
+    this.plan = settings.plan ?? { kind: 'fused' };
+    this.#devices = devices;
+    this.#adjoint = settings.adjoint ?? 'scatter';
+    this.latentShape = parts.latentShape;
+    this.cutoutSize = parts.referee.imageSize;
+    this.alphasCumprod = alphasCumprod(parts.scheduler);
+    this.predictionType = parts.scheduler.predictionType;
+    const { stepsOffset, setAlphaToOne, timestepSpacing } = parts.scheduler;
+    this.ddim = { stepsOffset, setAlphaToOne, timestepSpacing };
+  }
+
+  async alignment(input: AlignmentInput): Promise<AlignmentOutput> {
+    const outputs = this.plan.kind === 'fused' ? await this.#fused(input) : await this.#split(input, this.plan.cutouts);
+    const { gradient, itm, itg, itc } = outputs;
+    return { gradient: floats(gradient), itm: floats(itm), itg: floats(itg), ...(itc && { itc: floats(itc) }) };
+  }
+
+  async guidance({ lanes, noisy, timesteps, guidance, prompts }: GuidanceInput): Promise<Float32Array> {
+    const { textEncoder } = this.parts;
+    const context = (pick: (prompt: LanePrompt) => Float32Array): Tensor =>
+      float([lanes, textEncoder.tokens, textEncoder.config.hidden_size], joinFloats(prompts.map(pick)));
+    const sessions = await this.#load('guidance', () => graphs.guidanceGraph(this.parts));
+    const feeds: Feeds = {
+      noisy: float([lanes, ...this.latentShape], noisy),
+      timesteps: float([lanes], timesteps),
+      guidance: float([lanes], guidance),
+      context_null: context((prompt) => prompt.contextNull),
+      context_prompt: context((prompt) => prompt.contextPrompt),
+    };
+    // The last device begins, so that one lane's guidance and alignment run side by side.
+    return floats((await runLanes([...sessions].reverse(), feeds, lanes))['output']);
+  }
+
+  async score({ lanes, latents, prompts }: ScoreInput): Promise<Float32Array> {
+    const sessions = await this.#load('score', () => graphs.scoreGraph(this.parts));
+    const feeds = { latents: float([lanes, ...this.latentShape], latents), ...this.#text(prompts) };
+    return floats((await runLanes(sessions, feeds, lanes))['match']);
+  }
+
+  async decode(latents: Float32Array, lanes: number): Promise<Float32Array> {
+    const sessions = await this.#load('decode', () => graphs.decodeGraph(this.parts));
+    return floats(
+      (await runLanes(sessions, { latents: float([lanes, ...this.latentShape], latents) }, lanes))['image'],
+    );
+  }
+
+  /** Calls and seconds of every graph, all devices together. */
+  async stats(): Promise<readonly DeviceStats[]> {
+    return Promise.all(this.#devices.map((device) => device.stats()));
+  }
+
+  async #fused(input: AlignmentInput): Promise<Feeds> {
+    const options = this.#alignmentOptions(input, input.cutoutsPerLane);
+    const name = `alignment-${options.cutouts}${options.hasContrast ? '-itc' : ''}`;
+    const sessions = await this.#load(name, () => graphs.alignmentGraph(this.parts, options));
+    const feeds: Feeds = {
+      latents: float([input.lanes, ...this.latentShape], input.latents),
+      ...this.#refereeFeeds(input, input.cutouts, input.cutoutsPerLane),
+    };
+    return runLanes(sessions, feeds, input.lanes);
+  }
+
+  /** Decode; the referees on `size` cutouts at a time, their gradients by the picture added up; the decoder's adjoint. */
+  async #split(input: AlignmentInput, size: number): Promise<Feeds> {
+    const { lanes, cutoutsPerLane: n } = input;
+    const latents = float([lanes, ...this.latentShape], input.latents);
+    const decoders = await this.#load('decode', () => graphs.decodeGraph(this.parts));
+    const { image } = await runLanes(decoders, { latents }, lanes);
+    const total = new Float32Array(image!.data.length);
+    const losses: Record<string, Float32Array> = {};
+    for (let from = 0; from < n; from += size) {
+      const count = Math.min(size, n - from);
+      const options = this.#alignmentOptions(input, count);
+      const name = `referees-${count}${options.hasContrast ? '-itc' : ''}`;
+      const sessions = await this.#load(name, () => graphs.refereesGraph(this.parts, options));
+      const cutouts = cutoutRange(input.cutouts, { lanes, n, from, count });
+      const outputs = await runLanes(sessions, { image: image!, ...this.#refereeFeeds(input, cutouts, count) }, lanes);
+      const { gradient, ...rest } = outputs;
+      floats(gradient).forEach((value, at) => (total[at]! += value));
+      for (const [loss, tensor] of Object.entries(rest)) {
+        const all = (losses[loss] ??= new Float32Array(lanes * n));
+        const values = floats(tensor);
+        for (let lane = 0; lane < lanes; lane += 1)
+          all.set(values.subarray(lane * count, (lane + 1) * count), lane * n + from);
+      }
+    }
+    const adjoints = await this.#load('decode-vjp', () => graphs.decodeVjpGraph(this.parts));
+    const cotangent = float(image!.shape, total);
+    const { gradient } = await runLanes(adjoints, { latents, 'cotangent.image': cotangent }, lanes);
+    const perCutout = Object.entries(losses).map(([name, values]) => [name, float([lanes * n], values)] as const);
+    return { gradient: gradient!, ...Object.fromEntries(perCutout) };
+  }
+
+  #alignmentOptions({ weights }: AlignmentInput, cutouts: number): AlignmentOptions {
+    return { cutouts, hasContrast: weights.itc.some((weight) => weight !== 0), adjoint: this.#adjoint };
+  }
+
+  /** Feeds of the referees' part for `count` cutouts of each lane. Weights are divided by all cutouts of the lane. */
+  #refereeFeeds(input: AlignmentInput, cutouts: CutoutParameters, count: number): Feeds {
+    const { lanes, weights, noiseScale, prompts, cutoutsPerLane } = input;
+    const share = (weight: Float32Array): Tensor =>
+      float(
+        [lanes, 1],
+        weight.map((value, lane) => (value * weights.vlm[lane]!) / cutoutsPerLane),
+      );
+    return {
+      ...cutoutFeeds(cutouts, { rows: lanes * count, lanes, size: this.cutoutSize }),
+      'cutouts.noiseScale': float([lanes], noiseScale),
+      ...this.#text(prompts),
+      decoder_ids: this.#tokens(prompts.map((prompt) => prompt.decoderIds)),
+      label_smoothing: float([lanes, 1], weights.labelSmoothing),
+      weight_itm: share(weights.itm),
+      weight_itg: share(weights.itg),
+      ...(weights.itc.some((weight) => weight !== 0) && { weight_itc: share(weights.itc) }),
+    };
+  }
+
+  #text(prompts: readonly LanePrompt[]): Feeds {
+    return {
+      referee_ids: this.#tokens(prompts.map((prompt) => prompt.refereeIds)),
+      referee_mask: this.#tokens(prompts.map((prompt) => prompt.refereeMask)),
+    };
+  }
+
+  #tokens(rows: readonly BigInt64Array[]): Tensor {
+    const data = new BigInt64Array(rows.length * this.parts.referee.tokens);
+    rows.forEach((row, lane) => data.set(row, lane * this.parts.referee.tokens));
+    return { dtype: 'int64', shape: [rows.length, this.parts.referee.tokens], data };
+  }
+
+  /** Text context of token ids, [T, D]. Computed once per text. */
+  encodeText(ids: readonly number[]): Promise<Float32Array> {
+    const key = ids.join(' ');
+    const known = this.#contexts.get(key);
+    if (known) return known;
+    const computed = this.#encode(ids);
+    this.#contexts.set(key, computed);
+    return computed;
+  }
+
+  async #encode(ids: readonly number[]): Promise<Float32Array> {
+    const [session] = await this.#load('encode-text', () => graphs.encodeTextGraph(this.parts));
+    const input_ids: Tensor = { dtype: 'int64', shape: [1, ids.length], data: BigInt64Array.from(ids, BigInt) };
+    return floats((await session!.run({ input_ids }))['context']);
+  }
+
+  /** Sessions of a graph, one per device. */
+  #load(name: string, build: () => Graph): Promise<readonly Session[]> {
+    const known = this.#sessions.get(name);
+    if (known) return known;
+    const load = async (): Promise<readonly Session[]> => {
+      const model = writeModel(build());
+      return Promise.all(this.#devices.map((device) => device.load(model, { name, weightsRoot: '/' })));
+    };
+    const loading = load();
+    this.#sessions.set(name, loading);
+    return loading;
+  }
+}
+
+/** The graph inputs that `cutoutInputs` declares, filled. */
+function cutoutFeeds(
+  of: CutoutParameters,
+  { rows, lanes, size }: { rows: number; lanes: number; size: number },
+): Feeds {
+  return {
+    'cutouts.affine': float([rows, 3, 3], of.affine),
+    'cutouts.affineInverse': float([rows, 3, 3], of.affineInverse),
+    'cutouts.affineFlag': float([rows], of.affineFlag),
+    'cutouts.perspective': float([rows, 3, 3], of.perspective),
+    'cutouts.perspectiveInverse': float([rows, 3, 3], of.perspectiveInverse),
+    'cutouts.perspectiveFlag': float([rows], of.perspectiveFlag),
+    'cutouts.jitterFlag': float([rows], of.jitterFlag),
+    'cutouts.jitterFactors': float([rows, 4], of.jitterFactors),
+    'cutouts.jitterOrder': { dtype: 'int32', shape: [lanes, 4], data: of.jitterOrder },
+    'cutouts.eraseRectangle': float([lanes, 4], of.eraseRectangle),
+    'cutouts.noiseFactor': float([rows], of.noiseFactor),
+    'cutouts.noise': float([rows, 3, size, size], of.noise),
+    'cutouts.noise2': float([rows, 3, size, size], of.noise2),
+  };
+}
+
+/** Cutouts `from` up to `from + count` of every lane. */
+function cutoutRange(
+  of: CutoutParameters,
+  { lanes, n, from, count }: { lanes: number; n: number; from: number; count: number },
+): CutoutParameters {
+  const pick = (values: Float32Array): Float32Array => {
+    const size = values.length / (lanes * n);
+    const rows = Array.from({ length: lanes }, (_, lane) =>
+      values.subarray((lane * n + from) * size, (lane * n + from + count) * size),
+    );
+    return joinFloats(rows);
+  };
+  return {
+    affine: pick(of.affine),
+    affineInverse: pick(of.affineInverse),
+    perspective: pick(of.perspective),
+    perspectiveInverse: pick(of.perspectiveInverse),
+    affineFlag: pick(of.affineFlag),
+    perspectiveFlag: pick(of.perspectiveFlag),
+    jitterFlag: pick(of.jitterFlag),
+    jitterFactors: pick(of.jitterFactors),
+    jitterOrder: of.jitterOrder,
+    eraseRectangle: of.eraseRectangle,
+    noiseFactor: pick(of.noiseFactor),
+    noise: pick(of.noise),
+    noise2: pick(of.noise2),
+  };
+}
+
+function float(shape: readonly number[], data: Float32Array): Tensor {
+  if (data.length !== elementCount(shape)) {
+    throw new RefereeError('Internal', `expected ${elementCount(shape)} values, found ${data.length}`);
+  }
+  return { dtype: 'float32', shape, data };
+}
+
+function floats(tensor: Tensor | undefined): Float32Array {
+  if (tensor?.dtype !== 'float32')
+    throw new RefereeError('Internal', `expected a float32 output, found ${tensor?.dtype ?? 'none'}`);
+  return tensor.data as Float32Array;
+}
+
+function joinFloats(arrays: readonly Float32Array[]): Float32Array {
+  const joined = new Float32Array(arrays.reduce((sum, array) => sum + array.length, 0));
+  let at = 0;
+  for (const array of arrays) {
+    joined.set(array, at);
+    at += array.length;
+  }
+  return joined;
+}
