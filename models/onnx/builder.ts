@@ -40,6 +40,8 @@ export class GraphBuilder {
   readonly #initializers: Initializer[] = [];
   readonly #nodes: Node[] = [];
   readonly #scopes: string[] = [];
+  readonly #reservedValues = new Set<string>();
+  readonly #reservedNodes = new Set<string>();
   /** Nodes and values have names of their own each, as in ONNX; the number is how often a name was asked for. */
   readonly #nodeNames = new Map<string, number>();
   readonly #valueNames = new Map<string, number>();
@@ -60,6 +62,18 @@ export class GraphBuilder {
     for (const initializer of graph.initializers) builder.#adoptInitializer(initializer);
     for (const node of graph.nodes) builder.#adoptNode(node);
     return builder;
+  }
+
+  /** Keeps names free for values and nodes that are still to come under exactly these. */
+  reserve(values: Iterable<string>, nodes: Iterable<string> = []): void {
+    for (const name of values) {
+      if (!this.#valueNames.has(name)) this.#reservedValues.add(name);
+      this.#valueNames.set(name, 1);
+    }
+    for (const name of nodes) {
+      if (!this.#nodeNames.has(name)) this.#reservedNodes.add(name);
+      this.#nodeNames.set(name, 1);
+    }
   }
 
   /** The nodes so far, in an order in which they can be executed. */
@@ -144,7 +158,7 @@ export class GraphBuilder {
 
   /** Appends a node whose outputs keep the names that it brings. */
   namedNode({ name, op, inputs, outputs, attributes }: NamedNode): Value[] {
-    const unique = uniqueName(name, this.#nodeNames);
+    const unique = this.#reservedNodes.delete(name) ? name : uniqueName(name, this.#nodeNames);
     for (const output of outputs) if (output !== undefined) this.#claim(output);
     const names = outputs.map((output, at) => output ?? uniqueName(`${unique}:${at}`, this.#valueNames));
     return this.#append(unique, op, inputs, names, attributes);
@@ -303,6 +317,7 @@ export class GraphBuilder {
 
   /** Takes a name that must be free. */
   #claim(name: string): void {
+    if (this.#reservedValues.delete(name)) return;
     if (this.#valueNames.has(name)) {
       throw new RefereeError('InvalidModel', `graph ${this.name}: two values have the name ${quoted(name)}`);
     }

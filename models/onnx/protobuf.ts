@@ -22,6 +22,7 @@ import {
 import { isUnknown } from './shapes.ts';
 
 export { readModel } from './read-model.ts';
+export type { ReadOptions } from './read-model.ts';
 
 type AttributeInit = MessageInitShape<typeof AttributeProtoSchema>;
 type NodeInit = MessageInitShape<typeof NodeProtoSchema>;

@@ -85,6 +85,9 @@ class ModelReader {
     if (graph.sparseInitializer.length > 0) {
       throw new RefereeError('InvalidModel', 'sparse initializers are not supported');
     }
+    this.#builder.reserve(
+      [...graph.input, ...graph.initializer].map(({ name }) => name).concat(graph.node.flatMap(({ output }) => output)),
+    );
     const initialized = new Set(graph.initializer.map((tensor) => tensor.name));
     // Before version 4 of the format initializers had to be listed as inputs, too.
     for (const input of graph.input) if (!initialized.has(input.name)) this.#readInput(input);

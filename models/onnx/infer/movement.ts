@@ -121,21 +121,27 @@ function sliceRanges(context: InferContext, rank: number): readonly SliceRange[]
   }));
 }
 
-/** First element and number of elements that a slice takes of an axis of `length`. */
+/**
+ * First element and number of elements that a slice takes of an axis of `length`. Unlike in numpy, a start in front of the
+ * axis takes its first element even when stepping backwards.
+ */
 export function sliceExtent(
   length: number,
   start: number,
   end: number,
   step: number,
 ): { first: number; count: number } {
+  if (length === 0) return { first: 0, count: 0 };
   const from = start < 0 ? start + length : start;
   const to = end < 0 ? end + length : end;
-  if (step > 0) {
-    const first = Math.min(Math.max(from, 0), length);
-    return { first, count: Math.max(0, Math.ceil((Math.min(Math.max(to, 0), length) - first) / step)) };
-  }
-  const first = Math.min(Math.max(from, -1), length - 1);
-  return { first, count: Math.max(0, Math.ceil((Math.min(Math.max(to, -1), length) - first) / step)) };
+  const isForward = step > 0;
+  const first = clamp(from, 0, isForward ? length : length - 1);
+  const last = clamp(to, isForward ? 0 : -1, isForward ? length : length - 1);
+  return { first, count: Math.max(0, Math.ceil((last - first) / step)) };
+}
+
+function clamp(value: number, low: number, high: number): number {
+  return Math.min(Math.max(value, low), high);
 }
 
 const slice: InferRule = (context) => {

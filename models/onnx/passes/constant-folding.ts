@@ -1,0 +1,74 @@
+/**
+ * @file Computes at build time what does not depend on inputs: shape arithmetic, also where only some sizes are symbolic,
+ * and small expressions of constants. Weights of other files are never read.
+ */
+import type { GraphBuilder } from '../builder.ts';
+import type { Tensor } from '../dtype.ts';
+import { DTYPES, elementCount } from '../dtype.ts';
+import type { Graph, Node, Value } from '../graph.ts';
+import { AttributeReader, int } from '../graph.ts';
+import type { Dim } from '../shapes.ts';
+import { isStatic } from '../shapes.ts';
+import { evaluate } from './evaluate.ts';
+import { keepNode, rewrite } from './rewrite.ts';
+
+/** A result may be this large even if what it is made of is smaller (a causal mask of 77 x 77 is). */
+const MAX_GROWN_ELEMENTS = 16_384;
+
+export function foldConstants(graph: Graph): Graph {
+  const outputs = new Set(graph.outputs.map(({ name }) => name));
+  return rewrite(graph, (node, { b }) => {
+    const kept = keepNode(withConstantShape(node, b), b);
+    return kept.map((value) => {
+      if (outputs.has(value.name)) return value;
+      const tensor = fromDims(value, b) ?? fromConstants(node, value, kept.length, b);
+      return tensor ? b.constant(tensor, `${node.name}/folded`) : value;
+    });
+  });
+}
+
+/** An integer vector whose elements are all known, whether or not its inputs are. */
+function fromDims(value: Value, b: GraphBuilder): Tensor | undefined {
+  const dims = b.dimsOf(value);
+  if (!dims?.every((dim) => typeof dim === 'number') || !isStatic(value.shape)) return undefined;
+  if (elementCount(value.shape) !== dims.length) return undefined;
+  const { dtype, shape } = value;
+  if (dtype === 'int64') return { dtype, shape, data: BigInt64Array.from(dims, (dim) => BigInt(dim)) };
+  if (dtype === 'int32') return { dtype, shape, data: Int32Array.from(dims) };
+  if (dtype === 'bool') return { dtype, shape, data: Uint8Array.from(dims) };
+  return undefined;
+}
+
+function fromConstants(node: Node, value: Value, outputs: number, b: GraphBuilder): Tensor | undefined {
+  if (outputs !== 1 || !isStatic(value.shape)) return undefined;
+  const tensors = node.inputs.map((input) => input && b.constantOf(input));
+  if (tensors.length === 0 || node.inputs.some((input, at) => input && !tensors[at])) return undefined;
+  const given = tensors.reduce((total, tensor) => total + (tensor?.data.length ?? 0), 0);
+  const made = elementCount(value.shape);
+  if (made > Math.max(given, MAX_GROWN_ELEMENTS)) return undefined;
+  const tensor = evaluate({
+    op: node.op,
+    inputs: tensors,
+    attributes: new AttributeReader(node.attributes, node.name),
+    dtype: value.dtype,
+    shape: value.shape,
+  });
+  // What the evaluator makes has the size that inference promised, or inference and evaluator disagree.
+  return tensor?.data.byteLength === made * DTYPES[value.dtype].bytes ? tensor : undefined;
+}
+
+/**
+ * Reshape to a vector made at run time whose elements are known but for symbols: a size that stays is written 0, one
+ * other as -1, and the arithmetic that made the vector is dead.
+ */
+function withConstantShape(node: Node, b: GraphBuilder): Node {
+  const [x, vector] = node.inputs;
+  if (node.op !== 'Reshape' || !x || !vector || b.constantOf(vector)) return node;
+  const dims = b.dimsOf(vector);
+  if (!dims || dims.includes(0) || dims.includes(-1)) return node;
+  const written = dims.map((dim, axis): Dim => (typeof dim === 'string' && x.shape[axis] === dim ? 0 : dim));
+  const symbolic = written.filter((dim) => typeof dim === 'string');
+  if (symbolic.length > 1) return node;
+  const constant = b.int64(written.map((dim) => (typeof dim === 'number' ? dim : -1)));
+  return { ...node, inputs: [x, constant], attributes: { allowzero: int(0) } };
+}
