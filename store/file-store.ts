@@ -210,10 +210,12 @@ async function createFolder(folder: string): Promise<void> {
   } catch (error) {
     if (await isFolder(folder)) return;
     const parent = dirname(folder);
-    if (errorCode(error) !== 'ENOENT' || (await isFolder(parent))) throw error;
+    if (errorCode(error) !== 'ENOENT' || parent === folder) throw error;
     await createFolder(parent);
-    await createFolder(folder);
-    return;
+    // Another process may have been faster.
+    await mkdir(folder).catch(async (again: unknown) => {
+      if (!(await isFolder(folder))) throw again;
+    });
   }
   await flushFolder(dirname(folder));
 }

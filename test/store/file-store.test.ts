@@ -149,6 +149,14 @@ describe('two processes', () => {
   });
 });
 
+test('folders that several writers create at the same time', async () => {
+  for (let round = 0; round < 50; round++) {
+    const folder = join(await temporaryFolder(), 'a', 'b', 'c');
+    await Promise.all(Array.from({ length: 8 }, () => new FileStore(folder).put(image, 'x')));
+    expect(await readdir(dirname(join(folder, image)))).toEqual(['image.png']);
+  }
+});
+
 describe('the check before any work', () => {
   test('creates the folder and leaves nothing in it', async () => {
     const folder = join(await temporaryFolder(), 'a', 'b');
