@@ -14,7 +14,7 @@ export const activationName = z.enum(ACTIVATION_NAMES as [string, ...string[]]);
 
 /** A field with a default for both absent and null, as the libraries treat them. */
 export function withDefault<S extends z.ZodType>(schema: S, value: z.output<S>): z.ZodType<z.output<S>> {
-  return schema.nullish().transform((found) => found ?? value) as z.ZodType<z.output<S>>;
+  return schema.nullish().transform((found) => found ?? value);
 }
 
 /** A setting of which only these values are supported; absent means the first. */

@@ -13,6 +13,7 @@ import { float32 } from '../../../models/onnx/dtype.ts';
 import { float32ToFloat16 } from '../../../models/weights/dtype.ts';
 import { expectClose } from '../../support/close.ts';
 import { evaluate, noise } from '../../support/evaluate.ts';
+import { toNumbers } from '../../support/numbers.ts';
 import { fixturePath, readFixture } from '../../support/fixtures.ts';
 import { expectRecording, runRecording } from '../../support/reference.ts';
 import { fixtureConfig, openWeights, weightsOf } from '../../support/weights.ts';
@@ -113,7 +114,7 @@ test('the scale and shift of latents come from the config', async () => {
     evaluate({ latent }, (b, values) => unscaleLatent(b, parse(changes), values['latent']!));
   const expected = (formula: (value: number, channel: number) => number): Tensor =>
     float32(
-      Array.from(latent.data, (value, i) => formula(Number(value), Math.floor(i / 4) % 4)),
+      toNumbers(latent).map((value, i) => formula(value, Math.floor(i / 4) % 4)),
       latent.shape,
     );
   const near = { rtol: 1e-6, atol: 1e-6 };

@@ -9,6 +9,7 @@ import { float32, int64 } from '../../../models/onnx/dtype.ts';
 import type { Value } from '../../../models/onnx/graph.ts';
 import { expectClose } from '../../support/close.ts';
 import { evaluate, noise } from '../../support/evaluate.ts';
+import { toNumbers } from '../../support/numbers.ts';
 import { fixturePath, readFixture } from '../../support/fixtures.ts';
 import { expectRecording, runRecording } from '../../support/reference.ts';
 import { fixtureConfig, openWeights, weightsOf } from '../../support/weights.ts';
@@ -132,7 +133,7 @@ test('centring maps the sample from 0..1 to -1..1', async () => {
   const source = await openWeights(fixturePath(`${FOLDER}/${WEIGHTS}`));
   const [sample, context, timestep] = [noise([2, 4, 8, 8]), noise([2, 7, 24], 2), int64([3, 900])];
   const centred = float32(
-    Array.from(sample.data, (v) => 2 * Number(v) - 1),
+    toNumbers(sample).map((v) => 2 * v - 1),
     sample.shape,
   );
   const expected = await run(source, { sample: centred, timestep, context });

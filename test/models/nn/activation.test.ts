@@ -4,6 +4,7 @@ import { ACTIVATION_NAMES, activation } from '../../../models/nn/activation.ts';
 import { float32 } from '../../../models/onnx/dtype.ts';
 import { expectClose } from '../../support/close.ts';
 import { evaluate } from '../../support/evaluate.ts';
+import { toNumbers } from '../../support/numbers.ts';
 
 const FLOAT32 = { rtol: 3e-6, atol: 3e-7 };
 
@@ -36,7 +37,7 @@ const FORMULAS: Readonly<Record<string, (x: number) => number>> = {
 test.each(ACTIVATION_NAMES)('%s is its formula', async (name) => {
   const x = float32(Array.from({ length: 65 }, (_, i) => (i - 32) / 8));
   const y = await evaluate({ x }, (b, values) => activation(name)(b, values['x']!));
-  expectClose(y, float32(Array.from(x.data, (value) => FORMULAS[name]!(Number(value)))), FLOAT32);
+  expectClose(y, float32(toNumbers(x).map((value) => FORMULAS[name]!(value))), FLOAT32);
 });
 
 test('an unknown name is an error that lists the known ones', () => {
