@@ -102,6 +102,20 @@ export class PackModels implements SearchModels {
     return Promise.all(this.#devices.map((device) => device.stats()));
   }
 
+  /** Every stage from latents to pixel values of one call, and the gradients by image and pixel values; for comparisons. */
+  async stages(input: AlignmentInput): Promise<Record<string, Float32Array>> {
+    const { lanes, cutoutsPerLane: n } = input;
+    const latents = float([lanes, ...this.latentShape], input.latents);
+    const feeds = this.#refereeFeeds(input, input.cutouts, n);
+    const options = this.#alignmentOptions(input, n);
+    const [stages] = await this.#load('stages', () => graphs.stagesGraph(this.parts, options));
+    const [referees] = await this.#load(`referees-${n}`, () => graphs.refereesGraph(this.parts, options));
+    const outputs = await stages!.run({ latents, ...feeds });
+    const { gradient } = await referees!.run({ image: outputs['image']!, ...feeds });
+    const named = Object.entries({ ...outputs, gradient_image: gradient });
+    return Object.fromEntries(named.map(([name, tensor]) => [name, floats(tensor)]));
+  }
+
   async #fused(input: AlignmentInput): Promise<Feeds> {
     const options = this.#alignmentOptions(input, input.cutoutsPerLane);
     const name = `alignment-${options.cutouts}${options.hasContrast ? '-itc' : ''}`;

@@ -68,11 +68,14 @@ export class PromptTokenizer {
   }
 }
 
+/** What the referee sees of a text. */
+interface Tokens {
+  readonly referee: Pick<EncodedText, 'ids' | 'mask'>;
+  readonly decoderIds: readonly number[];
+}
+
 /** Tokens and contexts together, as the search wants them. */
-export function lanePrompt(
-  tokens: TokenizedPrompt,
-  contexts: { null: Float32Array; prompt: Float32Array },
-): LanePrompt {
+export function lanePrompt(tokens: Tokens, contexts: { null: Float32Array; prompt: Float32Array }): LanePrompt {
   const wholes = (values: readonly number[]): BigInt64Array => BigInt64Array.from(values, (value) => BigInt(value));
   return {
     contextNull: contexts.null,

@@ -121,6 +121,23 @@ export function refereesGraph(parts: PackParts, options: AlignmentOptions): Grap
   return optimise(b.build());
 }
 
+/**
+ * Every stage on the way from latents to pixel values, and the gradient by the pixel values: for comparison with
+ * recordings, never for a search. Inputs as `alignmentGraph`.
+ */
+export function stagesGraph(parts: PackParts, options: AlignmentOptions): Graph {
+  const b = new GraphBuilder('stages');
+  const image = decodeImage(b, parts, latentsInput(b, parts));
+  b.output('image', image);
+  const { stages, pixels, losses, cotangents, logits } = appendLosses(b, parts, options, image);
+  for (const [name, value] of Object.entries(stages)) b.output(name, value);
+  b.output('pixel_values', pixels);
+  b.output('itm_logits', logits);
+  const outputs = losses.map(({ value }, at) => ({ value, cotangent: cotangents[at]! }));
+  b.output('gradient_pixel_values', vjp(b, outputs, [pixels])[0] ?? op.zerosLike(b, pixels));
+  return optimise(b.build());
+}
+
 interface Differentiated {
   readonly image: Value;
   readonly wrt: Value;
@@ -129,11 +146,39 @@ interface Differentiated {
 }
 
 /** Cutouts, losses and the gradient. */
-function appendReferees(b: GraphBuilder, parts: PackParts, options: AlignmentOptions, { image, wrt, shape }: Differentiated): void {
+function appendReferees(
+  b: GraphBuilder,
+  parts: PackParts,
+  options: AlignmentOptions,
+  { image, wrt, shape }: Differentiated,
+): void {
+  const { losses, cotangents, adjoints } = appendLosses(b, parts, options, image);
+  for (const { name, value } of losses) b.output(name, value);
+  const outputs = losses.map(({ value }, at) => ({ value, cotangent: cotangents[at]! }));
+  const overrides = new Map<Node, Rule>(adjoints.map(({ node, adjoint }) => [node, overrideOf(adjoint)]));
+  const [gradient] = vjp(b, outputs, [wrt], { overrides });
+  b.output('gradient', op.reshape(b, gradient ?? op.zerosLike(b, wrt), [LANES, ...shape]));
+}
+
+interface Losses {
+  readonly stages: Readonly<Record<string, Value>>;
+  /** [B n, 3, S, S] */
+  readonly pixels: Value;
+  /** Of the matching head, [B n, 2]. */
+  readonly logits: Value;
+  /** Each [B n]. */
+  readonly losses: readonly { readonly name: string; readonly value: Value }[];
+  /** Of the losses, in their order: the lanes' weights. */
+  readonly cotangents: readonly Value[];
+  readonly adjoints: readonly OwnAdjoint[];
+}
+
+/** image [B, 3, H, W] -> every loss of every cutout. */
+function appendLosses(b: GraphBuilder, parts: PackParts, options: AlignmentOptions, image: Value): Losses {
   const { referee } = parts;
   const { cutouts: n } = options;
   const inputs = cutoutInputs(b, { n, S: referee.imageSize, lanes: LANES });
-  const { output: pixels, adjoints } = b.scope('cutouts', () =>
+  const { output: pixels, stages, adjoints } = b.scope('cutouts', () =>
     cutouts(b, image, inputs, { mean: referee.mean, std: referee.std, adjoint: options.adjoint }),
   );
   const text = textInputs(b, parts);
@@ -145,24 +190,21 @@ function appendReferees(b: GraphBuilder, parts: PackParts, options: AlignmentOpt
   const scope = new Scope(referee.weights, { model: 'referee' });
   const { config } = referee;
   const seen = scope.enter(b, 'vision_model', (w) => blip2.visionTower(b, w, config.vision_config, pixels));
-  const losses: Record<string, Value> = {
-    itm: blip2.matchingLosses(b, blip2.matchingLogits(b, scope, config, { image: seen, ids, mask })),
-    itg: blip2.generationLoss(b, blip2.generationScores(b, scope, config, { image: seen, ids: decoderIds, mask }), {
-      ids,
-      mask,
-      labelSmoothing: smoothing,
-    }).rows,
-  };
-  if (options.hasContrast) losses['itc'] = blip2.contrastLosses(b, scope, config, { image: seen, ids, mask });
-
-  const outputs = Object.entries(losses).map(([name, value]) => {
-    b.output(name, value);
+  const logits = b.scope('itm', () => blip2.matchingLogits(b, scope, config, { image: seen, ids, mask }));
+  const scores = b.scope('itg', () => blip2.generationScores(b, scope, config, { image: seen, ids: decoderIds, mask }));
+  const losses = [
+    { name: 'itm', value: blip2.matchingLosses(b, logits) },
+    { name: 'itg', value: blip2.generationLoss(b, scores, { ids, mask, labelSmoothing: smoothing }).rows },
+  ];
+  if (options.hasContrast) {
+    const value = b.scope('itc', () => blip2.contrastLosses(b, scope, config, { image: seen, ids, mask }));
+    losses.push({ name: 'itc', value });
+  }
+  const cotangents = losses.map(({ name, value }) => {
     const weight = b.input(`weight_${name}`, 'float32', [LANES, 1]);
-    return { value, cotangent: op.reshape(b, perCutout(b, weight, n), value.shape) };
+    return op.reshape(b, perCutout(b, weight, n), value.shape);
   });
-  const overrides = new Map<Node, Rule>(adjoints.map(({ node, adjoint }) => [node, overrideOf(adjoint)]));
-  const [gradient] = vjp(b, outputs, [wrt], { overrides });
-  b.output('gradient', op.reshape(b, gradient ?? op.zerosLike(b, wrt), [LANES, ...shape]));
+  return { stages: { ...stages }, pixels, logits, losses, cotangents, adjoints };
 }
 
 /** The rule of a node that brings its own adjoint. */

@@ -2,7 +2,7 @@
  * @file The models of a pack, opened as far as graphs need them: configs parsed, names and places of weights known,
  * no weight read.
  */
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { z } from 'zod';
@@ -80,10 +80,12 @@ const preprocessorSchema = z.looseObject({
 /** Opens all checkpoints of a pack. Configs that do not fit together are an error that names the field. */
 export async function openParts(pack: Pack): Promise<PackParts> {
   const { parts, size } = pack.manifest;
-  const decoder = await openPart(pack, parts.decoder.folder, parseAutoencoderKlConfig);
-  const unet = await openPart(pack, parts.unet.folder, parseUnetConfig);
-  const textEncoder = await openPart(pack, parts.textEncoder.folder, parseClipTextConfig);
-  const referee = await openPart(pack, parts.referee.folder, parseBlip2Config);
+  const { decoder, unet, textEncoder, referee } = await openCheckpoints({
+    decoder: pack.path(parts.decoder.folder),
+    unet: pack.path(parts.unet.folder),
+    textEncoder: pack.path(parts.textEncoder.folder),
+    referee: pack.path(parts.referee.folder),
+  });
   const preprocessor = await readConfig(pack.path(parts.referee.preprocessor), preprocessorSchema);
   const scheduler = await readConfig(pack.path(parts.scheduler), schedulerSchema);
   const factor = downscaleFactor(decoder.config);
@@ -117,15 +119,39 @@ export async function openParts(pack: Pack): Promise<PackParts> {
   };
 }
 
+type CheckpointFolders = Readonly<Record<'decoder' | 'unet' | 'textEncoder' | 'referee', string>>;
+
+export interface Checkpoints {
+  readonly decoder: Part<AutoencoderKlConfig>;
+  readonly unet: Part<UnetConfig>;
+  readonly textEncoder: Part<ClipTextConfig>;
+  readonly referee: Part<Blip2Config>;
+}
+
+/** Opens four checkpoint folders by their roles. */
+export async function openCheckpoints(folders: CheckpointFolders): Promise<Checkpoints> {
+  return {
+    decoder: await openPart(folders.decoder, parseAutoencoderKlConfig),
+    unet: await openPart(folders.unet, parseUnetConfig),
+    textEncoder: await openPart(folders.textEncoder, parseClipTextConfig),
+    referee: await openPart(folders.referee, parseBlip2Config),
+  };
+}
+
+/** A language-model head that is kept in a file of its own. */
+const HEAD_FILE = 'lm_head.safetensors';
+
 async function openPart<Config>(
-  pack: Pack,
   folder: string,
   parse: (json: unknown, where: string) => Config,
 ): Promise<Part<Config>> {
-  const path = pack.path(folder);
-  const file = join(path, 'config.json');
+  const file = join(folder, 'config.json');
   const config = parse(await readJson(file), file);
-  return { config, weights: { label: path, tensors: await findWeights(path) } };
+  const hasHead = await access(join(folder, HEAD_FILE)).then(
+    () => true,
+    () => false,
+  );
+  return { config, weights: { label: folder, tensors: await findWeights(folder, hasHead ? { extraFiles: [HEAD_FILE] } : {}) } };
 }
 
 async function readConfig<S extends z.ZodType>(file: string, schema: S): Promise<z.output<S>> {
