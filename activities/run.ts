@@ -11,7 +11,7 @@ import { openStore } from '../store/file-store.ts';
 import { contactSheetKey, itemKey, manifestKey, runKey } from '../store/layout.ts';
 import type { RunId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/object-store.ts';
-import { createRun, itemState, readResult, RUN_VERSION, writeManifest, writeSpec } from '../store/run.ts';
+import { createRun, itemStates, readResult, RUN_VERSION, writeManifest, writeSpec } from '../store/run.ts';
 import type { ItemState } from '../store/run.ts';
 import { checkpointSteps } from './checkpoint-steps.ts';
 import { writeContactSheet } from './contact-sheet.ts';
@@ -48,7 +48,11 @@ export async function startRun(request: RunRequest): Promise<RunSummary> {
   const store = openStore(request.store);
   await store.check({ bytesNeeded: spec.items.length * BYTES_PER_ITEM });
   await createRun(store, { run, ...describeRun(spec, pack) });
-  const states = await Promise.all(spec.items.map(({ item }) => itemState(store, run, item)));
+  const states = await itemStates(
+    store,
+    run,
+    spec.items.map(({ item }) => item),
+  );
   const pending = spec.items.filter((_, at) => states[at] !== 'succeeded');
   await tellSkipped(request, store, spec, states);
 

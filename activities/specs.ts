@@ -3,6 +3,7 @@
  * All of it before any work; the first thing that is wrong is an error that names where it was asked for.
  */
 import { isRefereeError, RefereeError, quoted } from '../errors.ts';
+import type { ErrorCode } from '../errors.ts';
 import type { MethodOptions } from '../inversion/options.ts';
 import { resolveOptions, SD15_DEFAULTS } from '../inversion/options.ts';
 import type { Pack } from '../models/packs/resolve.ts';
@@ -35,9 +36,8 @@ export interface RunSpec {
 
 /** Defaults of a pack: the published ones with the manifest's put in. */
 export function packDefaults(pack: Pack): MethodOptions {
-  return within(`${pack.path('manifest.json')}: defaults`, 'InvalidPack', () =>
-    resolveOptions(SD15_DEFAULTS, pack.manifest.defaults),
-  );
+  const where = `${pack.path('manifest.json')}: defaults`;
+  return within({ where, code: 'InvalidPack' }, () => resolveOptions(SD15_DEFAULTS, pack.manifest.defaults));
 }
 
 /** @throws RefereeError InvalidInput or InvalidOption that begins with the file and line of the item */
@@ -47,8 +47,11 @@ export function resolveRun(requests: readonly RunItemRequest[], pack: Pack, toke
   const items = new Map<ItemId, ItemSpec>();
   const notes = new Set<string>();
   for (const request of requests) {
-    const where = request.origin ? `${request.origin.file}:${request.origin.line}` : undefined;
-    const spec = within(where, undefined, () => resolveItem(request, { pack, tokenizer, defaults }));
+    const { origin } = request;
+    const where = origin && `${origin.file}:${origin.line}`;
+    const spec = within({ where, ...(origin && { details: { ...origin } }) }, () =>
+      resolveItem(request, { pack, tokenizer, defaults }),
+    );
     const earlier = items.get(spec.item);
     if (earlier)
       notes.add(
@@ -88,15 +91,22 @@ function resolveItem(request: RunItemRequest, { pack, tokenizer, defaults }: Con
   };
 }
 
-/** Errors of `work` begin with `where`, and get `code` if one is given. */
-function within<T>(where: string | undefined, code: 'InvalidPack' | undefined, work: () => T): T {
+interface Place {
+  readonly where: string | undefined;
+  /** Instead of the error's own. */
+  readonly code?: ErrorCode;
+  readonly details?: Readonly<Record<string, string | number>>;
+}
+
+/** Errors of `work` begin with the place. */
+function within<T>({ where, code, details }: Place, work: () => T): T {
   try {
     return work();
   } catch (error) {
     if (where === undefined || !isRefereeError(error)) throw error;
     throw new RefereeError(code ?? error.code, `${where}: ${error.message}`, {
       cause: error,
-      details: { ...error.details },
+      details: { ...error.details, ...details },
       ...(error.hint !== undefined && { hint: error.hint }),
     });
   }

@@ -37,7 +37,7 @@ function malformedLayer(object: PlacedObject, malformation: Exclude<Malformation
   const { paint, radius } = object;
   switch (malformation) {
     case 'cut': {
-      const side = randomSide(object, random);
+      const side = randomSide(object, random, isCutSeen);
       const kept = random.uniform(-0.15, 0.2) * radius;
       return filled(paint, (x, y) => Math.max(outline(x, y), side(x, y) - kept));
     }
@@ -69,10 +69,25 @@ function filled(paint: Rgb, outline: Outline): Layer {
   return (x, y) => ({ paint, opacity: coverage(outline(x, y)) });
 }
 
-/** Distance beyond a line through the centre. */
-function randomSide({ x, y }: PlacedShape, random: Random): Outline {
-  const angle = random.uniform(0, 2 * Math.PI);
-  return (px, py) => Math.cos(angle) * (px - x) + Math.sin(angle) * (py - y);
+/** Distance beyond a line through the centre, in a direction of which `isGood`. */
+function randomSide(
+  object: PlacedShape,
+  random: Random,
+  isGood: (object: PlacedShape, angle: number) => boolean = () => true,
+): Outline {
+  while (true) {
+    const angle = random.uniform(0, 2 * Math.PI);
+    if (!isGood(object, angle)) continue;
+    return (x, y) => Math.cos(angle) * (x - object.x) + Math.sin(angle) * (y - object.y);
+  }
+}
+
+/** A triangle that loses a strip along one of its sides is a triangle again, and well formed. */
+function isCutSeen({ shape, angle: own }: PlacedShape, angle: number): boolean {
+  if (shape !== 'triangle') return true;
+  const period = (2 * Math.PI) / 3;
+  const fromSide = (((angle - own - Math.PI / 2) % period) + period) % period;
+  return Math.min(fromSide, period - fromSide) > Math.PI / 9;
 }
 
 function neighbourOf(object: PlacedShape, random: Random): PlacedShape {

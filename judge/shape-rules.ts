@@ -6,9 +6,9 @@
  */
 import type { Sighting, View } from './detect.ts';
 import { fitShape, type Fit } from './fit.ts';
-import { AREAS, distanceFrom } from './geometry.ts';
-import { PIXELS, SIZE, smoothedColourAt, type Picture } from './picture.ts';
-import { colourDistance, type Rgb, type Shape } from './scene.ts';
+import { REACHES, distanceFrom } from './geometry.ts';
+import { PIXELS, SIZE, colourAt, type Picture } from './picture.ts';
+import { colourDistance, type Shape } from './scene.ts';
 
 /** `prototype`: one template, as the pack's published numbers were made. `strict`: refuses malformed shapes. */
 export type Strictness = 'prototype' | 'strict';
@@ -59,9 +59,9 @@ const OUTSIDE = 2.5;
 /** Of the smoothed colour from the ground's. */
 const LEFTOVER_DISTANCE = 0.2;
 
-/** Judges one object by itself. */
-export function inspect(picture: Picture, sighting: Sighting, strictness: Strictness): Inspection {
-  return strictness === 'strict' ? inspectStrictly(picture, sighting) : inspectAsPrototype(sighting);
+/** Judges one object by itself. `smooth`: the picture after `smoothed`. */
+export function inspect(smooth: Picture, sighting: Sighting, strictness: Strictness): Inspection {
+  return strictness === 'strict' ? inspectStrictly(smooth, sighting) : inspectAsPrototype(sighting);
 }
 
 function inspectAsPrototype({ templates, colourDistance: distance }: Sighting): Inspection {
@@ -72,7 +72,7 @@ function inspectAsPrototype({ templates, colourDistance: distance }: Sighting): 
   return { shape, overlap, faults };
 }
 
-function inspectStrictly(picture: Picture, sighting: Sighting): Inspection {
+function inspectStrictly(smooth: Picture, sighting: Sighting): Inspection {
   // Fitting changes the order of the first two at most.
   const [fit, second] = sighting.templates
     .slice(0, 2)
@@ -82,11 +82,11 @@ function inspectStrictly(picture: Picture, sighting: Sighting): Inspection {
   const faults: Fault[] = [];
   if (overlap < LEAST_OVERLAP[shape]) faults.push('overlap');
   if (overlap - second.overlap < LEAST_LEAD[shape]) faults.push('ambiguous');
-  const { excess, unevenness, visible } = compareWithFit(picture, sighting, fit);
+  const { excess, unevenness } = compareWithFit(smooth, sighting, fit);
   if (excess > OUTLINE_EXCESS * fit.radius) faults.push('outline');
   if (unevenness > UNEVENNESS) faults.push('uneven');
   if (sighting.colourDistance > COLOUR_DISTANCE) faults.push('colour');
-  if (visible < LEAST_VISIBLE) faults.push('border');
+  if (visibleShare(fit) < LEAST_VISIBLE) faults.push('border');
   return { shape, overlap, faults, fit };
 }
 
@@ -95,35 +95,43 @@ interface Comparison {
   readonly excess: number;
   /** Greatest distance of an inner colour from the object's. */
   readonly unevenness: number;
-  /** Share of the fitted shape that lies in the picture. */
-  readonly visible: number;
 }
 
-function compareWithFit(picture: Picture, { alpha, paint }: Sighting, fit: Fit): Comparison {
+function compareWithFit(smooth: Picture, { alpha, paint }: Sighting, fit: Fit): Comparison {
   const distance = distanceFrom(fit);
-  let [excess, unevenness, inside] = [0, 0, 0];
+  let [excess, unevenness] = [0, 0];
   for (let at = 0; at < PIXELS; at += 1) {
     const d = distance((at % SIZE) + 0.5, Math.floor(at / SIZE) + 0.5);
-    const isInside = d < 0;
-    if (isInside) inside += 1;
-    if (isInside !== alpha[at]! > 0.5) excess += Math.max(0, Math.abs(d) - OUTLINE_TOLERANCE);
-    if (d < -INSIDE) unevenness = Math.max(unevenness, colourDistance(smoothedColourAt(picture, at), paint));
+    if (d < 0 !== alpha[at]! > 0.5) excess += Math.max(0, Math.abs(d) - OUTLINE_TOLERANCE);
+    if (d < -INSIDE) unevenness = Math.max(unevenness, colourDistance(colourAt(smooth, at), paint));
   }
-  return { excess, unevenness, visible: inside / (AREAS[fit.shape] * fit.radius ** 2) };
+  return { excess, unevenness };
+}
+
+/** Share of a fitted shape's pixels that lie in the picture. */
+function visibleShare(fit: Fit): number {
+  const distance = distanceFrom(fit);
+  const reach = Math.ceil(REACHES[fit.shape] * fit.radius) + 1;
+  const [left, top] = [Math.floor(fit.x) - reach, Math.floor(fit.y) - reach];
+  let [all, visible] = [0, 0];
+  for (let row = top; row <= top + 2 * reach; row += 1) {
+    for (let column = left; column <= left + 2 * reach; column += 1) {
+      if (distance(column + 0.5, row + 0.5) >= 0) continue;
+      all += 1;
+      if (row >= 0 && row < SIZE && column >= 0 && column < SIZE) visible += 1;
+    }
+  }
+  return visible / all;
 }
 
 /** Number of pixels away from all fitted objects that are not ground: scraps, ghosts, trails. */
-export function countLeftovers(picture: Picture, { ground }: View, fits: readonly Fit[]): number {
+export function countLeftovers(smooth: Picture, { ground }: View, fits: readonly Fit[]): number {
   const distances = fits.map(distanceFrom);
   let count = 0;
   for (let at = 0; at < PIXELS; at += 1) {
-    if (!isUnlike(smoothedColourAt(picture, at), ground)) continue;
+    if (colourDistance(colourAt(smooth, at), ground) <= LEFTOVER_DISTANCE) continue;
     const [x, y] = [(at % SIZE) + 0.5, Math.floor(at / SIZE) + 0.5];
     if (distances.every((distance) => distance(x, y) > OUTSIDE)) count += 1;
   }
   return count;
-}
-
-function isUnlike(colour: Rgb, ground: Rgb): boolean {
-  return colourDistance(colour, ground) > LEFTOVER_DISTANCE;
 }

@@ -3,7 +3,7 @@
  * the picture show exactly the asked objects, each well formed, in the asked relation?
  */
 import { detect } from './detect.ts';
-import { toPicture, type Pixels } from './picture.ts';
+import { smoothed, toPicture, type Pixels } from './picture.ts';
 import {
   askedObjects,
   isRelationHeld,
@@ -74,7 +74,8 @@ export function judgeImage(pixels: Pixels, spec: SceneSpec, options: JudgeOption
 
   const objects = reasons.length === 0;
   const related = isRelated(present, spec);
-  if (!related && spec.relation) reasons.push(`relation: not ${spec.relation}`);
+  // Of objects that are not there, nothing can be said.
+  if (!related && missing.length === 0) reasons.push(`relation: not ${String(spec.relation)}`);
   return {
     strict: objects && related,
     objects,
@@ -88,14 +89,15 @@ export function judgeImage(pixels: Pixels, spec: SceneSpec, options: JudgeOption
 /** What is in a picture, whatever was asked. */
 function lookAt(pixels: Pixels, strictness: Strictness): { detections: Detection[]; leftovers: number } {
   const picture = toPicture(pixels);
+  const smooth = smoothed(picture);
   const view = detect(picture);
-  const inspections = view.sightings.map((sighting) => inspect(picture, sighting, strictness));
+  const inspections = view.sightings.map((sighting) => inspect(smooth, sighting, strictness));
   const fits = inspections.flatMap(({ fit }) => fit ?? []);
   const detections = view.sightings.map(({ colour, colourDistance, x, y, area }, i): Detection => {
     const { shape, overlap, faults } = inspections[i]!;
     return { colour, shape, x, y, area, overlap, colourDistance, faults };
   });
-  return { detections, leftovers: strictness === 'strict' ? countLeftovers(picture, view, fits) : 0 };
+  return { detections, leftovers: strictness === 'strict' ? countLeftovers(smooth, view, fits) : 0 };
 }
 
 /** What is left of `kinds` when each of `others` takes away one of its kind. */

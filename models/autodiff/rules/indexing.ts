@@ -64,25 +64,26 @@ function withBatch(b: GraphBuilder, indices: Value, batch: number): Value {
   return op.concat(b, [...coordinates, indices], last);
 }
 
-/** Only replacing and adding are linear. Replaced elements lose their cotangent, added ones keep it. */
-function isAdding({ node, attributes }: RuleContext, at: number): boolean {
+/** Only replacing and adding are linear: a product or an extremum has no rule. */
+function isAdding({ node, attributes, needs }: RuleContext): boolean {
   const reduction = attributes.string('reduction', 'none');
-  if (reduction !== 'none' && reduction !== 'add') throw missingRule(node, at, `reduction "${reduction}"`);
+  if (reduction !== 'none' && reduction !== 'add') {
+    throw missingRule(node, needs(0) ? 0 : 2, `reduction "${reduction}"`);
+  }
   return reduction === 'add';
 }
 
+/** Elements that are replaced lose their cotangent, those that are added to keep it. */
 const scatterNd: Rule = (context, b) => {
   const {
     inputs: [, indices, updates],
     g,
   } = context;
+  const adds = isAdding(context);
   return [
-    () => (isAdding(context, 0) ? g : op.scatterNd(b, g, indices, op.zerosLike(b, updates))),
+    () => (adds ? g : op.scatterNd(b, g, indices, op.zerosLike(b, updates))),
     undefined,
-    () => {
-      isAdding(context, 2);
-      return op.gatherNd(b, g, indices);
-    },
+    () => op.gatherNd(b, g, indices),
   ];
 };
 
@@ -93,13 +94,11 @@ const scatterElements: Rule = (context, b) => {
     attributes,
   } = context;
   const axis = attributes.int('axis', 0);
+  const adds = isAdding(context);
   return [
-    () => (isAdding(context, 0) ? g : op.scatterElements(b, g, indices, op.zerosLike(b, updates), { axis })),
+    () => (adds ? g : op.scatterElements(b, g, indices, op.zerosLike(b, updates), { axis })),
     undefined,
-    () => {
-      isAdding(context, 2);
-      return op.gatherElements(b, g, indices, axis);
-    },
+    () => op.gatherElements(b, g, indices, axis),
   ];
 };
 
