@@ -78,8 +78,9 @@ export function cutoutInputs(b: GraphBuilder, { n, S, lanes = 'B' }: CutoutSizes
 
 export interface CutoutOptions extends Normalisation {
   /**
-   * How the warps' cotangents flow back: `scatter` adds them where they belong (GridSample's own rule), the quickest on
-   * a CPU; `gather` collects them within windows (of `windowFor`), without concurrent additions.
+   * How the warps' cotangents flow back. `gather` collects them within windows (of `windowFor`, for the ranges that the
+   * matrices are drawn from): no concurrent additions, and three to four times quicker on the CPU provider. `scatter`
+   * adds them where they belong, by GridSample's own rule: for matrices of any range.
    */
   readonly adjoint: 'scatter' | { readonly gather: WarpWindows };
   /** What the affine warp finds outside the image: `zeros`; `border` with the scattering adjoint only. */

@@ -3,8 +3,8 @@
  * clamped. The way back is one formula for all six sectors: channel n (5 red, 3 green, 1 blue) is v - v s t(n + h) with
  * t(k) = clamp(min(k, 4 - k), 0, 1), k modulo 6 and h in sixths of a turn.
  *
- * The adjoint is a closed form: in it the division by max - min cancels against the saturation, so it stays finite where
- * channels are equal, and it is several times shorter than the derivative of every step.
+ * The adjoint is a closed form: in it the division by max - min cancels against the saturation, so it is exact for nearly
+ * equal channels and finite for equal ones.
  */
 import type { GraphBuilder } from '../onnx/builder.ts';
 import { float32 } from '../onnx/dtype.ts';
@@ -110,10 +110,10 @@ function rotateAdjoint(b: GraphBuilder, cotangent: Value, forward: Rotation): Va
   const green = float(op.and(b, isGreen, op.not(b, isRed)));
   const blue = op.sub(b, op.sub(b, one, red), green);
   const isHighest = op.concat(b, [red, green, blue], 1);
-  // The hue falls with the channel after the highest one's next, and rises with the next.
+  // The hue rises with the channel that follows the highest one and falls with the other.
   const aroundHue = op.concat(b, [op.sub(b, green, blue), op.sub(b, blue, red), op.sub(b, red, green)], 1);
-  const parts = [op.mul(b, isHighest, toHighest), op.mul(b, aroundHue, byHue)];
-  return op.sub(b, op.sum(b, parts), op.mul(b, isLowest(b, forward), toChroma));
+  const upper = op.add(b, op.mul(b, isHighest, toHighest), op.mul(b, aroundHue, byHue));
+  return op.sub(b, upper, op.mul(b, isLowest(b, forward), toChroma));
 }
 
 /** 1 at the first of the lowest channels, [N, 3, P]. */

@@ -52,16 +52,22 @@ export function warp(b: GraphBuilder, x: Value, inputs: WarpInputs, options: War
   const planes = projectPixels(b, inputs.inverse, { kind, height, width, scale });
   const grid = op.transpose(b, planes, [0, 2, 3, 1]);
   const sampled = op.gridSample(b, x, grid, { paddingMode, alignCorners });
-  const adjoints: OwnAdjoint[] = [];
-  if (window !== undefined) {
-    const node = lastNode(b, sampled);
-    const adjoint = (into: GraphBuilder, cotangent: Value): Value => {
-      const places = sourcePlaces(into, planes, { height, width, alignCorners });
-      return warpAdjointGather(into, cotangent, { places, forward: inputs.forward, kind, window });
-    };
-    adjoints.push({ node, adjoint: (into, cotangent) => [() => adjoint(into, cotangent), undefined] });
-  }
-  return { output: inputs.flag ? op.where(b, isSet(b, inputs.flag), sampled, x) : sampled, grid, adjoints };
+  const sampledBy = lastNode(b, sampled);
+  const isOn = inputs.flag && isSet(b, inputs.flag);
+  const output = isOn ? op.where(b, isOn, sampled, x) : sampled;
+  if (window === undefined) return { output, grid, adjoints: [] };
+  const gatherInto = (into: GraphBuilder, cotangent: Value): Value => {
+    const places = sourcePlaces(into, planes, { height, width, alignCorners });
+    return warpAdjointGather(into, cotangent, { places, forward: inputs.forward, kind, window });
+  };
+  // With a flag the choice answers for the image, whichever way it was chosen: one selection instead of two and a sum.
+  const own: OwnAdjoint = isOn
+    ? {
+        node: lastNode(b, output),
+        adjoint: (into, g) => [undefined, undefined, () => op.where(into, isOn, gatherInto(into, g), g)],
+      }
+    : { node: sampledBy, adjoint: (into, g) => [() => gatherInto(into, g), undefined] };
+  return { output, grid, adjoints: [own] };
 }
 
 /** A flag [N] as a condition [N, 1, 1, 1]. */
