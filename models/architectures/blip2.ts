@@ -7,6 +7,7 @@ import { activation } from '../nn/activation.ts';
 import { fixedMask, paddingMask } from '../nn/attention.ts';
 import { linear, sizeOf } from '../nn/linear.ts';
 import { layerNorm } from '../nn/norm.ts';
+import { logOfRows, meanOfRow, meanOfRows, sumOfRow } from '../nn/row-arithmetic.ts';
 import type { Scope } from '../nn/scope.ts';
 import type { GraphBuilder } from '../onnx/builder.ts';
 import { int64 } from '../onnx/dtype.ts';
@@ -50,14 +51,18 @@ export function matchingLogits(b: GraphBuilder, scope: Scope, config: Blip2Confi
   );
   const ofQueries = op.slice(b, hidden, { starts: [0], ends: [queries], axes: [1] });
   const logits = scope.enter(b, 'itm_head', (w) => linear(b, w, ofQueries, 2));
-  return op.reduceMean(b, logits, { axes: [1], keepdims: false });
+  return meanOfRows(b, logits);
+}
+
+/** logits [B, 2] -> [B]: probability of a match. */
+export function matchProbabilities(b: GraphBuilder, logits: Value): Value {
+  const match = op.slice(b, op.softmax(b, logits), { starts: [MATCH], ends: [MATCH + 1], axes: [1] });
+  return op.squeeze(b, match, [1]);
 }
 
 /** logits [B, 2] -> losses [B]: -log(probability of a match + 1e-8). */
 export function matchingLosses(b: GraphBuilder, logits: Value): Value {
-  const probabilities = op.softmax(b, logits);
-  const match = op.slice(b, probabilities, { starts: [MATCH], ends: [MATCH + 1], axes: [1] });
-  return op.neg(b, op.log(b, op.addScalar(b, op.squeeze(b, match, [1]), MATCH_EPSILON)));
+  return op.neg(b, logOfRows(b, op.addScalar(b, matchProbabilities(b, logits), MATCH_EPSILON)));
 }
 
 export interface Contrast {
@@ -157,19 +162,18 @@ export function generationLoss(
   const logs = op.logSoftmax(b, op.slice(b, scores, { starts: [0], ends: [length - 1], axes: [1] }));
   const chosen = op.squeeze(b, op.gatherElements(b, logs, op.unsqueeze(b, targets, [2]), 2), [2]);
   const smoothed = (): Value => {
-    const mean = op.reduceMean(b, logs, { axes: [2], keepdims: false });
+    const mean = meanOfRow(b, logs);
     const share = typeof labelSmoothing === 'number' ? b.scalar(labelSmoothing) : labelSmoothing;
     return op.add(b, chosen, op.mul(b, share, op.sub(b, mean, chosen)));
   };
   const logLikelihood = labelSmoothing === 0 ? chosen : smoothed();
   const losses = op.mul(b, op.neg(b, logLikelihood), counts);
-  const meanOver = (axes: readonly number[]): Value => {
-    const total = op.reduceSum(b, losses, { axes, keepdims: false });
-    // A text without targets has loss 0.
-    const number = op.max(b, op.reduceSum(b, counts, { axes, keepdims: false }), b.scalar(1));
-    return op.div(b, total, number);
-  };
-  return { rows: meanOver([1]), mean: meanOver([0, 1]) };
+  const totals = sumOfRow(b, losses);
+  const numbers = sumOfRow(b, counts);
+  // A text without targets has loss 0.
+  const mean = (total: Value, number: Value): Value => op.div(b, total, op.max(b, number, b.scalar(1)));
+  const overall = (rows: Value): Value => op.reduceSum(b, rows, { keepdims: false });
+  return { rows: mean(totals, numbers), mean: mean(overall(totals), overall(numbers)) };
 }
 
 function languageModelHead(b: GraphBuilder, scope: Scope, config: Blip2Config, hidden: Value): Value {

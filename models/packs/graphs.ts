@@ -88,8 +88,7 @@ export function scoreGraph(parts: PackParts): Graph {
   const scope = new Scope(referee.weights, { model: 'referee' });
   const seen = scope.enter(b, 'vision_model', (w) => blip2.visionTower(b, w, referee.config.vision_config, pixels));
   const logits = blip2.matchingLogits(b, scope, referee.config, { image: seen, ids: text.ids, mask: text.mask });
-  const losses = blip2.matchingLosses(b, logits);
-  b.output('match', op.exp(b, op.neg(b, losses)));
+  b.output('match', blip2.matchProbabilities(b, logits));
   return optimise(b.build());
 }
 
