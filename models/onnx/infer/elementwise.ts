@@ -7,7 +7,7 @@ import type { Value } from '../graph.ts';
 import type { InferContext, InferRule } from '../infer.ts';
 import type { Dim } from '../shapes.ts';
 import { broadcastShapes, dimProduct, dimQuotient, dimSum } from '../shapes.ts';
-import { problem, required, sameType } from './context.ts';
+import { axisOf, problem, required, sameType } from './context.ts';
 
 /** Output like the first input. */
 const unary: InferRule = (context) => {
@@ -76,6 +76,15 @@ const cast: InferRule = (context) => {
   return [{ dtype, shape: x.shape, dims: dtype === 'int64' || dtype === 'int32' ? context.dims(x) : undefined }];
 };
 
+/** As `unary`, along an axis that must exist. */
+const alongAxis =
+  (fallback: number): InferRule =>
+  (context) => {
+    const x = required(context, 0);
+    axisOf(context, context.attributes.int('axis', fallback), x.shape.length);
+    return [{ dtype: x.dtype, shape: x.shape }];
+  };
+
 const castLike: InferRule = (context) => [{ dtype: required(context, 1).dtype, shape: required(context, 0).shape }];
 
 const toBool: InferRule = (context) => [{ dtype: 'bool', shape: required(context, 0).shape }];
@@ -98,7 +107,7 @@ const prelu: InferRule = (context) => {
 const subtract = (a: Dim, b: Dim): Dim | undefined =>
   typeof a === 'number' && typeof b === 'number' ? a - b : undefined;
 const modulo = (a: Dim, b: Dim): Dim | undefined =>
-  typeof a === 'number' && typeof b === 'number' && b > 0 ? a % b : undefined;
+  typeof a === 'number' && typeof b === 'number' && a >= 0 && b > 0 ? a % b : undefined;
 const divide = (a: Dim, b: Dim): Dim | undefined =>
   typeof a === 'number' && typeof b === 'number' && b !== 0 ? Math.trunc(a / b) : dimQuotient(a, b);
 
@@ -133,12 +142,16 @@ const UNARY = [
     'HardSigmoid',
     'Elu',
   ],
-  ...['Selu', 'Celu', 'LeakyRelu', 'ThresholdedRelu', 'Mish', 'Gelu', 'Floor', 'Ceil', 'Round', 'Sign', 'Softmax'],
-  ...['LogSoftmax', 'Trilu', 'Not', 'BitwiseNot', 'Clip', 'CumSum', 'LpNormalization', 'LRN', 'Hardmax', 'Shrink'],
+  ...['Selu', 'Celu', 'LeakyRelu', 'ThresholdedRelu', 'Mish', 'Gelu', 'Floor', 'Ceil', 'Round', 'Sign'],
+  ...['Trilu', 'Not', 'BitwiseNot', 'Clip', 'CumSum', 'LRN', 'Shrink'],
 ];
 
 export const elementwiseRules: Readonly<Record<string, InferRule>> = {
   ...Object.fromEntries(UNARY.map((op) => [op, unary])),
+  Softmax: alongAxis(-1),
+  LogSoftmax: alongAxis(-1),
+  Hardmax: alongAxis(-1),
+  LpNormalization: alongAxis(-1),
   Identity: passing,
   Add: broadcasting('same', dimSum),
   Sub: broadcasting('same', subtract),

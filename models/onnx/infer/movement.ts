@@ -4,7 +4,7 @@
 import type { InferContext, Inferred, InferRule } from '../infer.ts';
 import type { Dim, Shape } from '../shapes.ts';
 import { broadcastShapes, dimProduct, dimQuotient, dimSum, formatShape, unknownDim } from '../shapes.ts';
-import { axisOf, expectEqual, numbersOf, problem, required, sameType } from './context.ts';
+import { axisOf, expectEqual, numbersOf, problem, rankOf, required, sameType } from './context.ts';
 import { sizesOf } from './shape.ts';
 
 const transpose: InferRule = (context) => {
@@ -27,6 +27,7 @@ const reshape: InferRule = (context) => {
   const shape = asked.map((dim, axis): Dim => (dim === 0 && !keepsZero ? (x.shape[axis] ?? 1) : dim));
   const rest = shape.indexOf(-1);
   const total = dimProduct(x.shape);
+  if (shape.lastIndexOf(-1) !== rest) throw problem(context, `more than one size is -1 in ${formatShape(asked)}`);
   if (rest >= 0) {
     const others = dimProduct(shape.filter((_, axis) => axis !== rest));
     const quotient = dimQuotient(total, others);
@@ -47,6 +48,7 @@ const flatten: InferRule = (context) => {
   const x = required(context, 0);
   const axis = context.attributes.int('axis', 1);
   const at = axis < 0 ? axis + x.shape.length : axis;
+  if (at < 0 || at > x.shape.length) throw problem(context, `axis ${axis} is outside ${formatShape(x.shape)}`);
   return [{ dtype: x.dtype, shape: [dimProduct(x.shape.slice(0, at)), dimProduct(x.shape.slice(at))] }];
 };
 
@@ -55,15 +57,15 @@ const concat: InferRule = (context) => {
   const first = required(context, 0);
   sameType(context, values);
   const axis = axisOf(context, context.attributes.int('axis', 0), first.shape.length);
+  for (const value of values) {
+    if (value.shape.length !== first.shape.length)
+      throw problem(context, `inputs have shapes ${formatShape(first.shape)} and ${formatShape(value.shape)}`);
+  }
   const shape = first.shape.map((dim, at): Dim => {
-    if (at === axis)
-      return values.slice(1).reduce<Dim>((sum, value) => dimSum(sum, value.shape[at] ?? 0) ?? unknownDim(), dim);
-    for (const value of values) {
-      if (value.shape.length !== first.shape.length)
-        throw problem(context, `inputs have shapes ${formatShape(first.shape)} and ${formatShape(value.shape)}`);
-      expectEqual(context, dim, value.shape[at]!, `size of axis ${at}`);
-    }
-    return values.map((value) => value.shape[at]!).find((size) => typeof size === 'number') ?? dim;
+    const sizes = values.map((value) => value.shape[at]!);
+    if (at === axis) return sizes.reduce((sum, size) => dimSum(sum, size) ?? unknownDim());
+    for (const size of sizes) expectEqual(context, dim, size, `size of axis ${at}`);
+    return sizes.find((size) => typeof size === 'number') ?? dim;
   });
   const parts = values.map((value) => context.dims(value));
   const dims = first.shape.length === 1 && parts.every((part) => part !== undefined) ? parts.flat() : undefined;
@@ -166,7 +168,7 @@ const slice: InferRule = (context) => {
       shape[axis] =
         step === 1 && start === 0 && isWhole(end, length)
           ? length
-          : step === 1 && start === 0 && typeof end === 'string'
+          : step === 1 && start === 0 && typeof end === 'string' && !end.startsWith('-')
             ? end
             : unknownDim();
       dims = undefined;
@@ -188,6 +190,8 @@ const expand: InferRule = (context) => {
 const tile: InferRule = (context) => {
   const x = required(context, 0);
   const repeats = sizesOf(context, 1);
+  if (repeats.length !== x.shape.length)
+    throw problem(context, `repeats has ${repeats.length} numbers, expected ${x.shape.length}`);
   return [{ dtype: x.dtype, shape: x.shape.map((dim, axis) => dimProduct([dim, repeats[axis]!])) }];
 };
 
@@ -196,6 +200,8 @@ const squeeze: InferRule = (context) => {
   const given = context.attributes.ints('axes') ?? numbersOf(context, 1);
   if (given === 'unknown')
     throw problem(context, 'the rank of the result is not known: axes are known at run time only');
+  if (!given && x.shape.some((dim) => typeof dim === 'string'))
+    throw problem(context, `axes must be given: a size of ${formatShape(x.shape)} may be 1 at run time`);
   const axes = given
     ? given.map((axis) => axisOf(context, axis, x.shape.length))
     : x.shape.flatMap((dim, axis) => (dim === 1 ? [axis] : []));
@@ -239,12 +245,13 @@ const pad: InferRule = (context) => {
     const total: number = (pads[at] as number) + (pads[at + padded.length] as number);
     const dim = shape[axis]!;
     shape[axis] = total === 0 ? dim : typeof dim === 'number' ? dim + total : unknownDim();
+    if (typeof dim === 'number' && dim + total < 0) throw problem(context, `cuts more than there is of axis ${axis}`);
   });
   return [{ dtype: x.dtype, shape: shape satisfies Shape }];
 };
 
 const depthToSpace: InferRule = (context) => {
-  const x = required(context, 0);
+  const x = rankOf(context, 0, 4);
   const block = context.attributes.int('blocksize', 1);
   const [n, c, h, w] = x.shape;
   const channels = dimQuotient(c!, block * block) ?? unknownDim();
@@ -252,7 +259,7 @@ const depthToSpace: InferRule = (context) => {
 };
 
 const spaceToDepth: InferRule = (context): readonly Inferred[] => {
-  const x = required(context, 0);
+  const x = rankOf(context, 0, 4);
   const block = context.attributes.int('blocksize', 1);
   const [n, c, h, w] = x.shape;
   const shrink = (dim: Dim): Dim => dimQuotient(dim, block) ?? unknownDim();

@@ -115,6 +115,10 @@ const conv: InferRule = (context) => {
     throw problem(context, `input ${formatShape(x.shape)} and kernel ${formatShape(w.shape)} differ in rank`);
   const group = context.attributes.int('group', 1);
   expectEqual(context, x.shape[1]!, dimProduct([w.shape[1]!, group]), 'channels of input and of kernel times groups');
+  // In the cotangent of a kernel the image takes the kernel's place, and its sizes may be open.
+  const isOpen = w.shape.slice(2).some((dim) => typeof dim !== 'number');
+  if (isOpen)
+    return [{ dtype: x.dtype, shape: [x.shape[0]!, w.shape[0]!, ...w.shape.slice(2).map(() => unknownDim())] }];
   const window = windowOf(context, kernelOf(context, w.shape), x.shape.slice(2));
   const spatial = x.shape.slice(2).map((length, axis) => positions(length, axis, window, false));
   return [{ dtype: x.dtype, shape: checkPositions(context, [x.shape[0]!, w.shape[0]!, ...spatial]) }];
@@ -129,11 +133,15 @@ const convTranspose: InferRule = (context) => {
   const asked = context.attributes.ints('output_shape');
   const { strides, dilations, pads } = windowOf(context, kernel, x.shape.slice(2));
   const extra = context.attributes.ints('output_padding') ?? kernel.map(() => 0);
+  const isSame = context.attributes.string('auto_pad', 'NOTSET').startsWith('SAME');
   const spatial = x.shape.slice(2).map((length, axis): Dim => {
     if (asked) return asked.at(axis - kernel.length)!;
-    if (typeof length === 'string') return unknownDim();
-    const extent = (kernel[axis]! - 1) * dilations[axis]! + 1;
-    return (length - 1) * strides[axis]! + extent + extra[axis]! - pads[axis]! - pads[axis + kernel.length]!;
+    const stride = strides[axis]!;
+    const extent = (kernel[axis]! - 1) * dilations[axis]! + 1 + extra[axis]!;
+    // What the last input element adds; the others add a stride each.
+    const tail = isSame ? Math.min(stride, extent) : extent - pads[axis]! - pads[axis + kernel.length]!;
+    if (typeof length === 'string') return tail === stride ? dimProduct([length, stride]) : unknownDim();
+    return (length - 1) * stride + tail;
   });
   return [
     { dtype: x.dtype, shape: checkPositions(context, [x.shape[0]!, dimProduct([w.shape[1]!, group]), ...spatial]) },

@@ -13,16 +13,29 @@ const resize: InferRule = (context) => {
     context.attributes.ints('axes')?.map((axis) => axisOf(context, axis, rank)) ?? x.shape.map((_, axis) => axis);
   const sizes = context.inputs[3] ? context.dims(context.inputs[3]) : undefined;
   const scales = context.inputs[2] ? context.constant(context.inputs[2]) : undefined;
+  const policy = context.attributes.string('keep_aspect_ratio_policy', 'stretch');
+  if (policy !== 'stretch') throw problem(context, `keep_aspect_ratio_policy "${policy}" is not supported`);
+  for (const [what, length] of [
+    ['sizes', sizes?.length],
+    ['scales', scales?.data.length],
+  ] as const) {
+    // Exporters leave scales empty where they give sizes.
+    const isLeftOut = length === undefined || (what === 'scales' && length === 0 && context.inputs[3] !== undefined);
+    if (!isLeftOut && length !== axes.length)
+      throw problem(context, `${what} has ${length} numbers, expected ${axes.length}`);
+  }
   const shape = [...x.shape];
   if (sizes) axes.forEach((axis, at) => (shape[axis] = sizes[at]!));
-  else if (scales) axes.forEach((axis, at) => (shape[axis] = scaled(shape[axis]!, Number(scales.data[at]))));
+  else if (scales && !context.inputs[3])
+    axes.forEach((axis, at) => (shape[axis] = scaled(shape[axis]!, Number(scales.data[at]))));
   else if (context.inputs[3] ?? context.inputs[2]) axes.forEach((axis) => (shape[axis] = unknownDim()));
   else throw problem(context, 'needs scales or sizes');
   return [{ dtype: x.dtype, shape }];
 };
 
 function scaled(dim: Dim, scale: number): Dim {
-  if (typeof dim === 'number') return Math.floor(dim * scale);
+  // onnxruntime multiplies in float32.
+  if (typeof dim === 'number') return Math.floor(Math.fround(dim * scale));
   return Number.isInteger(scale) ? dimProduct([dim, scale]) : unknownDim();
 }
 

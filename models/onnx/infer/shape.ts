@@ -1,8 +1,8 @@
 /**
  * @file Inference of operators that make tensors: constants, ranges, shapes of others.
  */
-import type { DType, Tensor } from '../dtype.ts';
-import { float32, int64 } from '../dtype.ts';
+import type { Tensor } from '../dtype.ts';
+import { DTYPES, dtypeOf, float32, int64 } from '../dtype.ts';
 import type { InferContext, Inferred, InferRule } from '../infer.ts';
 import type { Dim } from '../shapes.ts';
 import { dimProduct, unknownDim } from '../shapes.ts';
@@ -64,6 +64,7 @@ const range: InferRule = (context) => {
   const values = [0, 1, 2].map((at) => numbersOf(context, at));
   const length = (): Dim => {
     const [from, to, step] = values.map((v) => (Array.isArray(v) ? (v[0] as number) : undefined));
+    if (step === 0) throw problem(context, 'the delta is 0');
     if (from === undefined || step === undefined) return unknownDim();
     if (to !== undefined) return Math.max(0, Math.ceil((to - from) / step));
     const symbolic = context.dims(limit)?.[0];
@@ -74,7 +75,9 @@ const range: InferRule = (context) => {
 
 const eyeLike: InferRule = (context) => {
   const x = rankOf(context, 0, 2);
-  const dtype: DType = context.attributes.has('dtype') ? 'float32' : x.dtype;
+  const asked = context.attributes.int('dtype', DTYPES[x.dtype].onnx);
+  const dtype = dtypeOf(asked);
+  if (!dtype) throw problem(context, `attribute "dtype" is ${asked}, which is no supported element type`);
   return [{ dtype, shape: x.shape }];
 };
 
