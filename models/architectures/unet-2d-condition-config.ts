@@ -66,8 +66,6 @@ const schema = z.looseObject({
   num_class_embeds: unset,
   encoder_hid_dim: unset,
   encoder_hid_dim_type: unset,
-  time_cond_proj_dim: unset,
-  cross_attention_norm: unset,
 });
 
 type Settings = z.output<typeof schema>;
