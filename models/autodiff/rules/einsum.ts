@@ -10,7 +10,7 @@ import type { Value } from '../../onnx/graph.ts';
 import * as op from '../../onnx/ops.ts';
 import { unbroadcast } from '../broadcast.ts';
 import type { Contribution, Rule, RuleTable } from '../rule.ts';
-import { expandLike, sizesOf } from '../sizes.ts';
+import { sizesOf } from '../sizes.ts';
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
@@ -34,7 +34,9 @@ const einsum: Rule = ({ node, inputs, g, attributes }, b) => {
       const terms = [equation.output, ...others.map((other) => other.labels)].map(spell);
       const whole = op.einsum(b, `${terms.join(',')}->${spell(kept)}`, [g, ...others.map((other) => other.value)]);
       const summed = distinct.flatMap((label, axis) => (elsewhere.has(label) ? [] : [axis]));
-      const repeated = op.unsqueeze(b, whole, summed);
+      const firsts = distinct.map((label) => labels.indexOf(label));
+      const repeated =
+        summed.length === 0 ? whole : op.expandTo(b, op.unsqueeze(b, whole, summed), sizesOf(b, x, firsts));
       return ontoLabels(b, repeated, { x, labels, distinct });
     };
   });
@@ -46,21 +48,13 @@ interface Operand {
   readonly distinct: readonly string[];
 }
 
-/** From one axis per distinct label to the axes of the operand. */
+/** From one axis per distinct label to the axes of the operand: a later one of the same label selects a diagonal. */
 function ontoLabels(b: GraphBuilder, g: Value, { x, labels, distinct }: Operand): Value {
-  if (distinct.length === labels.length) return expandLike(b, unbroadcast(b, g, x), x);
-  // Axes in the operand's order: a later one of the same label gets size 1 and is selected by a diagonal of ones.
-  const firsts = distinct.map((label) => labels.indexOf(label));
-  const order = firsts.map((_, at) => at).sort((one, two) => firsts[one]! - firsts[two]!);
-  const spread = labels.flatMap((label, axis) => (labels.indexOf(label) === axis ? [] : [axis]));
-  const laid = op.unsqueeze(b, op.transpose(b, g, order), spread);
-  return spread.reduce(
-    (sum, axis) => {
-      const first = labels.indexOf(labels[axis]!);
-      return op.mul(b, sum, diagonal(b, x, first, axis));
-    },
-    expandLike(b, laid, x),
-  );
+  if (distinct.length === labels.length) return unbroadcast(b, g, x);
+  const later = labels.flatMap((label, axis) => (labels.indexOf(label) === axis ? [] : [axis]));
+  const diagonals = later.map((axis) => diagonal(b, x, labels.indexOf(labels[axis]!), axis));
+  const all = diagonals.reduce((product, ones) => op.mul(b, product, ones), op.unsqueeze(b, g, later));
+  return unbroadcast(b, all, x);
 }
 
 /** Ones where the coordinates along two axes of x are equal, with size 1 along the others. */

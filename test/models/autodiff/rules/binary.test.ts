@@ -1,0 +1,56 @@
+/**
+ * @file Arithmetic, selection and bounds, broadcast.
+ */
+import fc from 'fast-check';
+import { describe, test } from 'vitest';
+
+import * as op from '../../../../models/onnx/ops.ts';
+import { awayFromZero, broadcasts, knowns, positive, RUNS, seeds } from '../arbitraries.ts';
+import type { Build } from '../check-gradient.ts';
+import { checkGradient, randomTensor } from '../check-gradient.ts';
+
+const node =
+  (name: string): Build =>
+  (b, inputs) =>
+    b.node(name, inputs)[0]!;
+
+describe('arithmetic with broadcasting', () => {
+  test.each([
+    ['Add', node('Add'), awayFromZero],
+    ['Sub', node('Sub'), awayFromZero],
+    ['Mul', node('Mul'), awayFromZero],
+    ['Div', node('Div'), awayFromZero],
+    ['Pow', node('Pow'), positive],
+    ['Min', node('Min'), awayFromZero],
+    ['Max', node('Max'), awayFromZero],
+    ['Sum', node('Sum'), awayFromZero],
+    ['Where', (b, [x, y]) => op.where(b, op.greater(b, x!, b.scalar(0, 'float64')), x!, y!), awayFromZero],
+  ] as readonly (readonly [string, Build, (x: number) => number])[])('%s', async (_, build, map) => {
+    await fc.assert(
+      fc.asyncProperty(broadcasts(2), seeds, knowns, async ([left, right], seed, known) => {
+        const inputs = [randomTensor(left!, seed, { map }), randomTensor(right!, seed + 1, { map })];
+        await checkGradient(build, inputs, { known, seed });
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test('Max of three, and Clip by tensors', async () => {
+    const clip: Build = (b, [x, y, z]) =>
+      b.node('Clip', [x, op.reduceMin(b, y!, { keepdims: false }), op.reduceMax(b, z!, { keepdims: false })])[0]!;
+    await fc.assert(
+      fc.asyncProperty(broadcasts(3), seeds, knowns, async (dims, seed, known) => {
+        const inputs = dims.map((shape, at) => randomTensor(shape, seed + at));
+        await checkGradient(node('Max'), inputs, { known, seed });
+        const bounds = [
+          inputs[0]!,
+          ...inputs
+            .slice(1)
+            .map((x, at) => randomTensor(x.shape, seed + at, { map: (v) => v / 4 + (at ? 0.3 : -0.3) })),
+        ];
+        await checkGradient(clip, bounds, { known, seed });
+      }),
+      { numRuns: RUNS },
+    );
+  });
+});
