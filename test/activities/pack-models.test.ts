@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { PackModels } from '../../activities/pack-models.ts';
+import type { PackParts } from '../../models/packs/parts.ts';
+import { openParts } from '../../models/packs/parts.ts';
+import type { Pack } from '../../models/packs/resolve.ts';
+import { openPack } from '../../models/packs/resolve.ts';
+import { windowFor } from '../../models/nn/warp-window.ts';
+import type { Device } from '../../models/runtime/device.ts';
+import { openDevice } from '../../models/runtime/node-device.ts';
+import type { TestLane } from './support/lanes.ts';
+import { callAll, testLanes } from './support/lanes.ts';
+
+/** Plans add up the same float32 numbers in another order. */
+const RTOL_ORDER = 2e-5;
+
+let devices: Device[];
+let pack: Pack;
+let parts: PackParts;
+let models: PackModels;
+let lanes: TestLane[];
+
+beforeAll(async () => {
+  devices = [await openDevice({ provider: 'cpu', threads: 1 }), await openDevice({ provider: 'cpu', threads: 1 })];
+  pack = await openPack('shapes');
+  parts = await openParts(pack);
+  models = new PackModels(parts, [devices[0]!]);
+  lanes = await testLanes(pack, models);
+});
+
+afterAll(async () => {
+  await Promise.all(devices.map((device) => device.close()));
+});
+
+const pick = (...at: number[]): TestLane[] => at.map((lane) => lanes[lane]!);
+
+function relativeError(found: Float32Array, expected: Float32Array): number {
+  const largest = Math.max(...expected.map(Math.abs));
+  return Math.max(...found.map((value, at) => Math.abs(value - expected[at]!))) / largest;
+}
+
+describe('a lane keeps its bytes', () => {
+  test('among 1, 3 and 8 lanes, in any place', async () => {
+    const alone = new Map<number, Record<string, Float32Array>>();
+    for (const lane of lanes.keys()) alone.set(lane, await callAll(models, pick(lane), { itcWeight: 0.5 }));
+    for (const group of [
+      [5, 0, 2],
+      [7, 6, 5, 4, 3, 2, 1, 0],
+      [3, 3],
+    ]) {
+      const together = await callAll(models, pick(...group), { itcWeight: 0.5 });
+      for (const [name, values] of Object.entries(together)) {
+        group.forEach((lane, place) => {
+          const own = alone.get(lane)![name]!;
+          const found = values.slice(place * own.length, (place + 1) * own.length);
+          expect(found, `${name} of lane ${lane} among ${group.join(', ')}`).toEqual(own);
+        });
+      }
+    }
+  });
+
+  test('however lanes are divided among devices', async () => {
+    const spread = new PackModels(parts, devices);
+    const [one, two] = [await callAll(models, pick(0, 1, 2)), await callAll(spread, pick(0, 1, 2))];
+    expect(two).toEqual(one);
+  });
+});
+
+describe('plans and forms give the same numbers to rounding', () => {
+  test.each([1, 2, 3])('split, %i cutouts at a time, as fused', async (cutouts) => {
+    const split = new PackModels(parts, [devices[0]!], { plan: { kind: 'split', cutouts } });
+    const [expected, found] = [await callAll(models, pick(0, 4)), await callAll(split, pick(0, 4))];
+    for (const name of ['gradient', 'itm', 'itg']) {
+      expect(relativeError(found[name]!, expected[name]!), name).toBeLessThan(RTOL_ORDER);
+    }
+  });
+
+  test('gathering adjoint of the warps as scattering', async () => {
+    const gather = windowFor({ maxDegrees: 15, maxDistortion: 0.2 }, models.cutoutSize);
+    const gathering = new PackModels(parts, [devices[0]!], { adjoint: { gather } });
+    const [expected, found] = [await callAll(models, pick(1, 2)), await callAll(gathering, pick(1, 2))];
+    expect(relativeError(found['gradient']!, expected['gradient']!)).toBeLessThan(RTOL_ORDER);
+  });
+});
