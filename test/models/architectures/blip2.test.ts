@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 
 import { parseBlip2Config } from '../../../models/architectures/blip2-config.ts';
 import {
+  contrast,
   generationLoss,
   generationScores,
   matchingLogits,
@@ -112,6 +113,23 @@ test('generation: a score depends on the tokens up to its own', async () => {
   expect(() => {
     expectClose(rows(changed, 2, 3), rows(first, 2, 3), SAME);
   }).toThrow('worst element');
+});
+
+test('contrast compares every image with every text, whatever their numbers', async () => {
+  const source = await openWeights(MODEL);
+  const pixels = noise([2, 3, 28, 28]);
+  const texts = int64([1, 7, 2, 1, 9, 2, 1, 30, 2], [3, 3]);
+  const cosines = (all: Tensor): Promise<Tensor> =>
+    evaluate({ pixels, ids: all, mask: int64(Array<number>(all.data.length).fill(1), all.shape) }, (b, values) => {
+      const scope = new Scope(source);
+      const image = visionTower(b, scope.child('vision_model'), config.vision_config, values['pixels']!);
+      return contrast(b, scope, config, { image, ids: values['ids']!, mask: values['mask']! }).logitsPerImage;
+    });
+  const together = await cosines(texts);
+  expect(together.shape).toEqual([2, 3]);
+  const last = await cosines(int64([1, 30, 2], [1, 3]));
+  const column = [2, 5].map((at) => Number(together.data[at]!));
+  expectClose(last, float32(column, [2, 1]), SAME);
 });
 
 test('losses of rows are means over their own tokens; the mean is over all tokens; a text of one token has none', async () => {
