@@ -39,7 +39,7 @@ export function vjp(
   { overrides = new Map() }: VjpOptions = {},
 ): (Value | undefined)[] {
   const nodes = [...b.nodes];
-  const made = producers(nodes);
+  const made = producers(nodes.filter((node) => !overrides.has(node)));
   const reached = reachedFrom(wrt, nodes, overrides);
   const cotangents = new Cotangents(b);
   for (const { value, cotangent } of outputs) {

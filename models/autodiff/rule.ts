@@ -23,7 +23,7 @@ export interface RuleContext {
   readonly optional: (at: number) => Value | undefined;
   /** Whether the cotangent of input `at` is wanted. */
   readonly needs: (at: number) => boolean;
-  /** The node that makes a value, undefined for inputs and constants of the graph. */
+  /** The node that makes a value; undefined for inputs and constants of the graph, and for nodes with a rule of their own. */
   readonly producerOf: (value: Value) => Node | undefined;
 }
 

@@ -14,11 +14,11 @@ const isPositive = (b: GraphBuilder, x: Value): Value => op.greater(b, x, b.scal
 const isInside = (b: GraphBuilder, x: Value, radius: number): Value =>
   op.less(b, op.abs(b, x), b.scalar(radius, x.dtype));
 
-/** Phi(x) + x phi(x), with s = x / sqrt 2: (1 + erf s + 2 s exp(-s^2) / sqrt pi) / 2. */
+/** Phi(x) + x phi(x): with s = x / sqrt 2, (1 + erf s) / 2 + x exp(-s^2 - ln sqrt(2 pi)). */
 function geluDerivative(b: GraphBuilder, x: Value): Value {
   const s = op.mulScalar(b, x, Math.SQRT1_2);
-  const bell = op.exp(b, op.neg(b, op.mul(b, s, s)));
-  const density = op.mul(b, op.mulScalar(b, s, 1 / Math.sqrt(Math.PI)), bell);
+  const exponent = op.sub(b, b.scalar(-Math.log(2 * Math.PI) / 2, x.dtype), op.mul(b, s, s));
+  const density = op.mul(b, x, op.exp(b, exponent));
   const half = op.addScalar(b, op.mulScalar(b, op.erf(b, s), 0.5), 0.5);
   return op.add(b, half, density);
 }

@@ -66,11 +66,7 @@ describe('second order', () => {
       [[3, 4]],
     ],
     ['ReduceLogSumExp', (b, [x]) => b.node('ReduceLogSumExp', [x, b.int64([1])])[0]!, [[3, 4]]],
-    [
-      'LayerNormalization',
-      (b, [x, s, t]) => op.layerNormalization(b, x!, s!, t, { epsilon: 0.1 }),
-      [[3, 5], [5], [5]],
-    ],
+    ['LayerNormalization', (b, [x, s, t]) => op.layerNormalization(b, x!, s!, t, { epsilon: 0.1 }), [[3, 5], [5], [5]]],
     [
       'GroupNormalization',
       (b, [x, s, t]) => op.groupNormalization(b, x!, s!, t!, { numGroups: 2, epsilon: 0.1 }),

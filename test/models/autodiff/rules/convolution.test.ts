@@ -47,9 +47,7 @@ describe('convolutions, pooling and resizing: linear, so that <J v, c> = <v, J^T
         };
         const outputPadding = axes.map((a) => a.stride - 1);
         const build: Build = (b, [v, k, t]) =>
-          isTransposed
-            ? op.convTranspose(b, v!, k!, t, { ...options, outputPadding })
-            : op.conv(b, v!, k!, t, options);
+          isTransposed ? op.convTranspose(b, v!, k!, t, { ...options, outputPadding }) : op.conv(b, v!, k!, t, options);
         await checkGradient(build, [x, w, bias], { seed, isLinear: true, fixed: [1] });
         await checkGradient(build, [x, w, bias], { seed, isLinear: true, fixed: [0] });
       }),
