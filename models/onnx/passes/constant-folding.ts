@@ -16,11 +16,10 @@ import { keepNode, rewrite } from './rewrite.ts';
 const MAX_GROWN_ELEMENTS = 16_384;
 
 export function foldConstants(graph: Graph): Graph {
-  const outputs = new Set(graph.outputs.map(({ name }) => name));
-  return rewrite(graph, (node, { b }) => {
+  return rewrite(graph, (node, { b, makesOutput }) => {
     const kept = keepNode(withConstantShape(node, b), b);
+    if (makesOutput) return kept;
     return kept.map((value) => {
-      if (outputs.has(value.name)) return value;
       const tensor = fromDims(value, b) ?? fromConstants(node, value, kept.length, b);
       return tensor ? b.constant(tensor, `${node.name}/folded`) : value;
     });

@@ -13,6 +13,8 @@ export interface Rewriting {
   readonly maker: (value: Value) => Node | undefined;
   /** How many nodes and outputs of the old graph read what became this value; one for a value that is new. */
   readonly readers: (value: Value) => number;
+  /** Whether the node being visited makes an output of the graph, which must keep its name. */
+  readonly makesOutput: boolean;
 }
 
 /** Replacements of a node's outputs, or undefined to keep the node. Its inputs are values of the new graph. */
@@ -59,6 +61,7 @@ export function rewrite(graph: Graph, visit: Visit, { initializer: replace }: Re
         b,
         maker: (value) => makers.get(value),
         readers: (value) => readers.get(value) ?? 1,
+        makesOutput: old.outputs.some((output) => graph.outputs.includes(output)),
       }) ?? keepNode(node, b);
     for (const added of b.nodes.slice(seen)) for (const output of added.outputs) makers.set(output, added);
     seen = b.nodes.length;

@@ -33,3 +33,18 @@ test.each<[string, (b: GraphBuilder, x: Value) => Value]>([
 ])('%s of equal size but other elements, or other shape, stays', (operator, append) => {
   expect(left(append)).toEqual([operator]);
 });
+
+test.each<[string, string[], (b: GraphBuilder, x: Value) => Value]>([
+  ['of another size', ['Reshape'], (b, x) => op.unsqueeze(b, op.reshape(b, x, [3, 'B']), [0, 2])],
+  ['back to where it began', [], (b, x) => op.unsqueeze(b, op.squeeze(b, x, [2]), [2])],
+])('a reshape of a reshape %s is one, or none', (_, expected, append) => {
+  expect(left(append)).toEqual(expected);
+});
+
+test('a node that makes an output of the graph keeps its name', () => {
+  const b = new GraphBuilder('g');
+  const value = b.node('Reshape', [b.input('x', 'float32', ['B', 3]), b.int64([-1, 3])])[0]!;
+  b.outputAsNamed(value);
+  const graph = dropNoOperations(b.build());
+  expect(graph.outputs.map(({ name }) => name)).toEqual([value.name]);
+});
