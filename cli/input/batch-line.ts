@@ -4,7 +4,7 @@
  * to a language model is left out; anything else is treated as a field of a record, and so checked.
  */
 import type { Origin } from '../../activities/run-contract.ts';
-import { invalid } from './records.ts';
+import { invalid } from '../../activities/records.ts';
 
 type Fields = Record<string, unknown>;
 

@@ -8,8 +8,8 @@ import type { Readable } from 'node:stream';
 
 import { RefereeError, quoted } from '../../errors.ts';
 import { parseJsonl } from './jsonl.ts';
-import { ITEMS_MAX, checkPrompt, checkUniqueIds } from './records.ts';
-import type { PromptRecord } from './records.ts';
+import { ITEMS_MAX, checkPrompt, checkUniqueIds } from '../../activities/records.ts';
+import type { PromptRecord } from '../../activities/records.ts';
 import { parseText } from './text.ts';
 
 export type InputFormat = 'text' | 'jsonl';

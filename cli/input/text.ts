@@ -1,8 +1,8 @@
 /**
  * @file Text files of prompts: one a line. Blank lines and lines that begin with `#` are ignored; nothing else is special.
  */
-import { checkPrompt } from './records.ts';
-import type { PromptRecord } from './records.ts';
+import { checkPrompt } from '../../activities/records.ts';
+import type { PromptRecord } from '../../activities/records.ts';
 import { utf8Lines } from './utf8-lines.ts';
 
 /** @throws InvalidInput naming the line */

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { itemsOf } from '../../../cli/input/items.ts';
+import { itemsOf } from '../../../activities/items.ts';
 import { readInput } from '../../../cli/input/read.ts';
 import type { Input } from '../../../cli/input/read.ts';
 import { temporaryFolder } from '../../support/folder.ts';

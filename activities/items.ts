@@ -2,7 +2,7 @@
  * @file From records to the items of a run: one per seed, flags below the record's own fields. How options fit
  * together is checked where they are resolved.
  */
-import type { RunItemRequest } from '../../activities/run-contract.ts';
+import type { RunItemRequest } from './run-contract.ts';
 import { ITEMS_MAX, invalid } from './records.ts';
 import type { PromptRecord } from './records.ts';
 

@@ -4,10 +4,10 @@
  */
 import { z } from 'zod';
 
-import type { Origin } from '../../activities/run-contract.ts';
-import { RefereeError, quoted } from '../../errors.ts';
-import { MethodOptions } from '../../inversion/options.ts';
-import { suggestion } from '../../inversion/suggest.ts';
+import type { Origin } from './run-contract.ts';
+import { RefereeError, quoted } from '../errors.ts';
+import { MethodOptions } from '../inversion/options.ts';
+import { suggestion } from '../inversion/suggest.ts';
 
 /** Bytes of UTF-8. A text encoder reads about 400 of them. */
 export const PROMPT_MAX_BYTES = 16_384;
@@ -58,8 +58,8 @@ const recordSchema = z.strictObject({ ...recordFields, ...MethodOptions.partial(
 /** Every field that a record may have, in the order in which help lists them. */
 export const RECORD_FIELDS: readonly string[] = Object.keys(recordSchema.shape);
 
-/** @throws InvalidInput that names line and field */
-export function parseRecord(data: unknown, origin: Origin): PromptRecord {
+/** @throws InvalidInput that names the field, and the line where there is one */
+export function parseRecord(data: unknown, origin?: Origin): PromptRecord {
   const parsed = recordSchema.safeParse(data);
   if (!parsed.success) throw recordError(parsed.error.issues[0]!, data, origin);
   const { prompt, id, seed: one, seeds, width, height, tags = [], metadata = {}, ...overrides } = parsed.data;
@@ -76,7 +76,7 @@ export function parseRecord(data: unknown, origin: Origin): PromptRecord {
     overrides,
     tags,
     metadata,
-    origin,
+    ...(origin && { origin }),
   };
 }
 
@@ -111,19 +111,19 @@ export function checkUniqueIds(records: readonly PromptRecord[]): void {
   }
 }
 
-/** An error about one field of one line; without an origin it is about the command line. */
+/** An error about one field of one line; without an origin it is about the only one there is. */
 export function invalid(origin: Origin | undefined, field: string, found: string): RefereeError {
   const where = origin ? `${origin.file}:${origin.line}: ` : '';
   return new RefereeError('InvalidInput', `${where}"${field}": ${found}`, { details: { field, ...origin } });
 }
 
-function recordError(issue: z.core.$ZodIssue, data: unknown, origin: Origin): RefereeError {
+function recordError(issue: z.core.$ZodIssue, data: unknown, origin: Origin | undefined): RefereeError {
   if (issue.code === 'unrecognized_keys') {
     const field = issue.keys[0]!;
-    const where = `${origin.file}:${origin.line}`;
+    const where = origin ? `${origin.file}:${origin.line}: ` : '';
     return new RefereeError(
       'InvalidInput',
-      `${where}: unknown field ${quoted(field)}${suggestion(field, RECORD_FIELDS)}`,
+      `${where}unknown field ${quoted(field)}${suggestion(field, RECORD_FIELDS)}`,
       {
         hint: 'fields of your own belong into "metadata"',
         details: { field, ...origin },
