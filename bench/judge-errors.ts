@@ -28,7 +28,7 @@ interface CaseSet {
 }
 
 /** Shares accepted by `strict` of a verdict. */
-export interface ErrorRow {
+interface ErrorRow {
   readonly name: string;
   readonly prototype: { readonly right: Share; readonly wrong: Share };
   readonly strict: { readonly right: Share; readonly wrong: Share };
@@ -42,7 +42,7 @@ interface ErrorOptions {
 }
 
 /** Good sets come first; every acceptance of a row after "malformed" is an error. */
-export async function measureErrors({ scenes, seed, reconstruct }: ErrorOptions): Promise<ErrorRow[]> {
+async function measureErrors({ scenes, seed, reconstruct }: ErrorOptions): Promise<ErrorRow[]> {
   const random = seededRandom(seed);
   const drawn = drawSets(scenes, random);
   const decoded = reconstruct ? await decodeSets(drawn, reconstruct, random) : [];

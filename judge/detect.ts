@@ -64,7 +64,7 @@ export function detect(picture: Picture): View {
 }
 
 /** The palette's colour that is nearest. */
-export function nearestColour(colour: Rgb): Colour {
+function nearestColour(colour: Rgb): Colour {
   let best: Colour = 'red';
   for (const name of COLOURS) {
     if (colourDistance(colour, PALETTE[name]) < colourDistance(colour, PALETTE[best])) best = name;
