@@ -10,6 +10,7 @@ import { vjp } from '../autodiff/differentiate.ts';
 import type { Rule } from '../autodiff/rule.ts';
 import type { CutoutOptions } from '../nn/cutouts.ts';
 import { cutoutInputs, cutouts } from '../nn/cutouts.ts';
+import { lowerGroupNorms } from '../nn/lower-group-norm.ts';
 import type { OwnAdjoint } from '../nn/own-adjoint.ts';
 import { normalise } from '../nn/pixel-values.ts';
 import { poolToSize } from '../nn/pool-to-size.ts';
@@ -30,7 +31,7 @@ export function encodeTextGraph({ textEncoder }: PackParts): Graph {
   const ids = b.input('input_ids', 'int64', [LANES, textEncoder.tokens]);
   const scope = new Scope(textEncoder.weights, { model: 'text_encoder' });
   b.output('context', encodeText(b, scope, textEncoder.config, { ids }).lastHiddenState);
-  return optimise(b.build());
+  return finish(b);
 }
 
 /**
@@ -56,14 +57,14 @@ export function guidanceGraph(parts: PackParts): Graph {
   const [unconditional, conditional] = [0, 1].map((half) => op.gather(b, halves, b.scalar(half, 'int64'), 0)) as [Value, Value];
   const scale = op.reshape(b, guidance, [LANES, 1, 1, 1]);
   b.output('output', op.add(b, unconditional, op.mul(b, scale, op.sub(b, conditional, unconditional))));
-  return optimise(b.build());
+  return finish(b);
 }
 
 /** latents [B, C, h, w] -> image [B, 3, H, W] in 0..1. */
 export function decodeGraph(parts: PackParts): Graph {
   const b = new GraphBuilder('decode');
   b.output('image', decodeImage(b, parts, latentsInput(b, parts)));
-  return optimise(b.build());
+  return finish(b);
 }
 
 /** latents [B, C, h, w], cotangent.image [B, 3, H, W] -> gradient [B, C, h, w]. */
@@ -74,7 +75,7 @@ export function decodeVjpGraph(parts: PackParts): Graph {
   const cotangent = b.input('cotangent.image', 'float32', image.shape);
   const [gradient] = vjp(b, [{ value: image, cotangent }], [latents]);
   b.output('gradient', gradient ?? op.zerosLike(b, latents));
-  return optimise(b.build());
+  return finish(b);
 }
 
 /** latents [B, C, h, w], referee_ids and referee_mask [B, N] -> match [B]: probability that the picture shows the text. */
@@ -89,7 +90,7 @@ export function scoreGraph(parts: PackParts): Graph {
   const seen = scope.enter(b, 'vision_model', (w) => blip2.visionTower(b, w, referee.config.vision_config, pixels));
   const logits = blip2.matchingLogits(b, scope, referee.config, { image: seen, ids: text.ids, mask: text.mask });
   b.output('match', blip2.matchProbabilities(b, logits));
-  return optimise(b.build());
+  return finish(b);
 }
 
 export interface AlignmentOptions {
@@ -109,7 +110,7 @@ export function alignmentGraph(parts: PackParts, options: AlignmentOptions): Gra
   const b = new GraphBuilder('alignment');
   const latents = latentsInput(b, parts);
   appendReferees(b, parts, options, { image: decodeImage(b, parts, latents), wrt: latents, shape: parts.latentShape });
-  return optimise(b.build());
+  return finish(b);
 }
 
 /** Plan "split", second part: as `alignmentGraph`, from image [B, 3, H, W] to gradient [B, 3, H, W]. */
@@ -117,7 +118,7 @@ export function refereesGraph(parts: PackParts, options: AlignmentOptions): Grap
   const b = new GraphBuilder('referees');
   const image = b.input('image', 'float32', [LANES, 3, ...parts.imageSize]);
   appendReferees(b, parts, options, { image, wrt: image, shape: [3, ...parts.imageSize] });
-  return optimise(b.build());
+  return finish(b);
 }
 
 /**
@@ -134,7 +135,7 @@ export function stagesGraph(parts: PackParts, options: AlignmentOptions): Graph 
   b.output('itm_logits', logits);
   const outputs = losses.map(({ value }, at) => ({ value, cotangent: cotangents[at]! }));
   b.output('gradient_pixel_values', vjp(b, outputs, [pixels])[0] ?? op.zerosLike(b, pixels));
-  return optimise(b.build());
+  return finish(b);
 }
 
 interface Differentiated {
@@ -209,6 +210,11 @@ function appendLosses(b: GraphBuilder, parts: PackParts, options: AlignmentOptio
 /** The rule of a node that brings its own adjoint. */
 function overrideOf(adjoint: OwnAdjoint['adjoint']): Rule {
   return ({ g }, b) => adjoint(b, g);
+}
+
+/** Group normalisations are taken apart after differentiation; then everything that is computed twice is shared. */
+function finish(b: GraphBuilder): Graph {
+  return optimise(lowerGroupNorms(b.build()));
 }
 
 function latentsInput(b: GraphBuilder, { latentShape }: PackParts): Value {
