@@ -2,9 +2,13 @@
  * @file Arithmetic, selection and bounds, broadcast.
  */
 import fc from 'fast-check';
-import { describe, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
+import { gradientGraph } from '../../../../models/autodiff/gradient-graph.ts';
+import { GraphBuilder } from '../../../../models/onnx/builder.ts';
+import { float32 } from '../../../../models/onnx/dtype.ts';
 import * as op from '../../../../models/onnx/ops.ts';
+import { runGraph } from '../../../support/run-graph.ts';
 import { awayFromZero, broadcasts, knowns, positive, RUNS, seeds } from '../arbitraries.ts';
 import type { Build } from '../check-gradient.ts';
 import { checkGradient, randomTensor } from '../check-gradient.ts';
@@ -53,4 +57,20 @@ describe('arithmetic with broadcasting', () => {
       { numRuns: RUNS },
     );
   });
+});
+
+test('of equal values the first is taken, and the cotangent is given once', async () => {
+  const b = new GraphBuilder('ties');
+  const inputs = ['x', 'y', 'z'].map((name) => b.input(name, 'float32', [3]));
+  b.output('max', b.node('Max', inputs)[0]!);
+  const graph = gradientGraph(b.build(), { of: ['max'], wrt: ['x', 'y', 'z'] });
+  const results = await runGraph(graph, {
+    x: float32([1, 2, 0]),
+    y: float32([1, 3, 1]),
+    z: float32([1, 3, 2]),
+    'cotangent.max': float32([5, 6, 7]),
+  });
+  expect(results['gradient.x']).toEqual(float32([5, 0, 0]));
+  expect(results['gradient.y']).toEqual(float32([0, 6, 0]));
+  expect(results['gradient.z']).toEqual(float32([0, 0, 7]));
 });

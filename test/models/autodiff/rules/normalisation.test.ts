@@ -4,10 +4,15 @@
 import fc from 'fast-check';
 import { describe, test } from 'vitest';
 
-import type { GraphBuilder } from '../../../../models/onnx/builder.ts';
-import { float } from '../../../../models/onnx/graph.ts';
+import { gradientGraph } from '../../../../models/autodiff/gradient-graph.ts';
+import { GraphBuilder } from '../../../../models/onnx/builder.ts';
+import type { Tensor } from '../../../../models/onnx/dtype.ts';
+import { float32 } from '../../../../models/onnx/dtype.ts';
+import { float, int } from '../../../../models/onnx/graph.ts';
 import type { Value } from '../../../../models/onnx/graph.ts';
 import * as op from '../../../../models/onnx/ops.ts';
+import { expectClose } from '../../../support/close.ts';
+import { runGraph } from '../../../support/run-graph.ts';
 import { knowns, positive, RUNS, seeds, shapes } from '../arbitraries.ts';
 import { checkGradient, randomTensor } from '../check-gradient.ts';
 
@@ -85,5 +90,29 @@ describe('normalisations', () => {
         return op.add(b, op.mul(b, op.div(b, op.sub(b, x!, wide(mean!)), deviation), wide(scale!)), wide(bias!));
       },
     });
+  });
+
+  test('LayerNormalization by its mean and deviation', async () => {
+    const epsilon = Math.fround(0.01);
+    const x = randomTensor([3, 5], 1, { dtype: 'float32' });
+    const gradientOf = async (build: (b: GraphBuilder, v: Value) => readonly Value[]): Promise<Tensor> => {
+      const b = new GraphBuilder('statistics');
+      build(b, b.input('x', 'float32', [3, 5])).forEach((value, at) => b.output(`y${at}`, value));
+      const graph = gradientGraph(b.build(), { of: ['y0', 'y1'], wrt: ['x'] });
+      const cotangents = [2, 3].map((seed) => randomTensor([3, 1], seed, { dtype: 'float32' }));
+      const feeds = { x, 'cotangent.y0': cotangents[0]!, 'cotangent.y1': cotangents[1]! };
+      return (await runGraph(graph, feeds))['gradient.x']!;
+    };
+    const ofNode = await gradientOf((b, v) => {
+      const scale = b.constant(float32([1, 2, 3, 4, 5]));
+      return b.node('LayerNormalization', [v, scale], { axis: int(-1), epsilon: float(epsilon) }, 3).slice(1);
+    });
+    const writtenOut = await gradientOf((b, v) => {
+      const mean = op.reduceMean(b, v, { axes: [1] });
+      const centred = op.sub(b, v, mean);
+      const variance = op.reduceMean(b, op.mul(b, centred, centred), { axes: [1] });
+      return [mean, op.reciprocal(b, op.sqrt(b, op.addScalar(b, variance, epsilon)))];
+    });
+    expectClose(ofNode, writtenOut, { rtol: 1e-5, atol: 1e-6 });
   });
 });
