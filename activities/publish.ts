@@ -3,11 +3,6 @@
  */
 import type { RefereeError } from '../errors.ts';
 import { totalSteps } from '../inversion/state.ts';
-import type { Engine } from './engine.ts';
-import type { Effort, ItemPlace } from './item-store.ts';
-import { judgeScores } from './judging.ts';
-import type { ItemSpec } from './specs.ts';
-import { versions } from './versions.ts';
 import { sha256 } from '../store/ids.ts';
 import { itemKey } from '../store/layout.ts';
 import { toRgb8 } from '../store/pixels.ts';
@@ -17,6 +12,11 @@ import type { Provenance } from '../store/provenance.ts';
 import { REPRODUCIBILITY, RESULT_VERSION } from '../store/result.ts';
 import type { Result } from '../store/result.ts';
 import { publish } from '../store/run.ts';
+import { versions } from './versions.ts';
+import type { ItemSpec } from './specs.ts';
+import { judgeScores } from './judging.ts';
+import type { Effort, ItemPlace } from './item-store.ts';
+import type { Engine } from './engine.ts';
 
 export interface Finished {
   /** Of the picture. */

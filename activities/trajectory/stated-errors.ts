@@ -24,7 +24,7 @@ export async function statedErrors(folder: string, file: string): Promise<Stated
   for (const place of [join(folder, 'index.json'), join(folder, '..', 'index.json')]) {
     const index = await readIndex(place);
     const found = index?.[basename(folder)] ?? index;
-    const parsed = entry.safeParse(found?.[file as keyof typeof found]);
+    const parsed = entry.safeParse(found?.[file]);
     if (!parsed.success) continue;
     const { free_running_z_by_step: free, one_step_from_stored_z: single } = parsed.data.float32_error;
     return (quantity, mode, step) => {
