@@ -4,10 +4,10 @@
  */
 import { z } from 'zod';
 
-import type { Origin } from './run-contract.ts';
 import { RefereeError, quoted } from '../errors.ts';
 import { MethodOptions } from '../inversion/options.ts';
 import { suggestion } from '../inversion/suggest.ts';
+import type { Origin } from './run-contract.ts';
 
 /** Bytes of UTF-8. A text encoder reads about 400 of them. */
 export const PROMPT_MAX_BYTES = 16_384;

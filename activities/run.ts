@@ -18,7 +18,7 @@ import { writeContactSheet } from './contact-sheet.ts';
 import { openDevices } from './devices.ts';
 import { Engine } from './engine.ts';
 import { choosePlan } from './memory-plan.ts';
-import { optimise } from './optimise.ts';
+import { listed, optimise, toRunEvent } from './optimise.ts';
 import { PromptTokenizer } from './prompts.ts';
 import type { RunRequest, RunSummary } from './run-contract.ts';
 import { resolveRun } from './specs.ts';
@@ -126,13 +126,18 @@ async function search(
     deviceClass: devices.deviceClass,
     latentShape: engine.models.latentShape,
   };
-  return await optimise(engine, place, pending, {
+  const hasPreviews = request.previews ?? spec.items.length <= PREVIEWS_UP_TO;
+  const events = optimise(engine, place, listed(pending), {
     lanes,
     checkpointEvery: request.checkpointEvery ?? DEFAULT_CHECKPOINT_EVERY,
-    hasPreviews: request.previews ?? spec.items.length <= PREVIEWS_UP_TO,
+    previews: hasPreviews ? 'stored' : 'none',
     signal,
-    onEvent,
   });
+  for (;;) {
+    const next = await events.next();
+    if (next.done) return next.value;
+    onEvent(toRunEvent(next.value));
+  }
 }
 
 async function stepsToDo(store: ObjectStore, { run }: RunSpec, pending: readonly ItemSpec[]): Promise<number> {

@@ -16,6 +16,14 @@ export interface LaneRequest extends Omit<StepLane, 'state'> {
   readonly state?: LaneState;
 }
 
+/**
+ * Said by a source of requests that has none at the moment: running searches go on, and it is asked again at the next
+ * border. While nothing runs it must wait for a request instead.
+ */
+export const LATER = 'later';
+
+type Requests = Iterable<LaneRequest> | AsyncIterable<LaneRequest | typeof LATER>;
+
 export interface SchedulerSettings {
   /** L, the most searches that run at the same time. */
   readonly lanes: number;
@@ -47,17 +55,15 @@ export class LaneScheduler {
    * the last event of the one before is taken: whoever stores a checkpoint before asking for the next event can rely on
    * it. A lane that fails leaves with a `failed` event; an error of the models or of `requests` ends everything.
    */
-  async *run(
-    requests: Iterable<LaneRequest> | AsyncIterable<LaneRequest>,
-  ): AsyncGenerator<SearchEvent, void, undefined> {
+  async *run(requests: Requests): AsyncGenerator<SearchEvent, void, undefined> {
     const intake = new Intake(requests, this.#settings.signal);
     this.#lanes = [];
     try {
       for (;;) {
         yield* this.#admit(intake);
         if (this.#settings.signal?.aborted) return yield* this.#drain();
-        if (this.#lanes.length === 0) return;
-        yield* this.#advance();
+        if (this.#lanes.length > 0) yield* this.#advance();
+        else if (intake.isOver) return;
       }
     } finally {
       intake.close();
@@ -68,7 +74,7 @@ export class LaneScheduler {
   async *#admit(intake: Intake): AsyncGenerator<SearchEvent, void, undefined> {
     while (this.#lanes.length < this.#settings.lanes) {
       const request = await intake.next();
-      if (request === undefined) return;
+      if (request === undefined || request === LATER) return;
       const lane = { ...request, state: request.state ?? this.#begin(request) };
       yield { kind: 'started', id: lane.id, step: lane.state.step };
       if (lane.state.step >= totalSteps(lane.options)) yield done(lane);
@@ -124,13 +130,13 @@ function done({ id, state, options }: Lane): SearchEvent {
 
 /** Takes requests one by one, and stops waiting for one when the signal fires. */
 class Intake {
-  readonly #iterator: Iterator<LaneRequest> | AsyncIterator<LaneRequest>;
+  readonly #iterator: Iterator<LaneRequest> | AsyncIterator<LaneRequest | typeof LATER>;
   readonly #signal: AbortSignal | undefined;
   readonly #aborted: Promise<undefined>;
   readonly #abort: () => void;
   #isOver = false;
 
-  constructor(requests: Iterable<LaneRequest> | AsyncIterable<LaneRequest>, signal: AbortSignal | undefined) {
+  constructor(requests: Requests, signal: AbortSignal | undefined) {
     this.#iterator = Symbol.asyncIterator in requests ? requests[Symbol.asyncIterator]() : requests[Symbol.iterator]();
     this.#signal = signal;
     let abort: (value: undefined) => void = () => undefined;
@@ -139,8 +145,13 @@ class Intake {
     signal?.addEventListener('abort', this.#abort, { once: true });
   }
 
+  /** Whether there will be no more requests. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** The next request; undefined when there are no more, for good or because the signal fired. */
-  async next(): Promise<LaneRequest | undefined> {
+  async next(): Promise<LaneRequest | typeof LATER | undefined> {
     if (this.#isOver || this.#signal?.aborted) return undefined;
     const taken = await Promise.race([this.#iterator.next(), this.#aborted]);
     if (taken !== undefined && taken.done !== true) return taken.value;

@@ -3,9 +3,9 @@
  */
 import type { Origin } from '../../activities/run-contract.ts';
 import { RefereeError, quoted } from '../../errors.ts';
-import { fromBatchLine } from './batch-line.ts';
 import { parseRecord } from '../../activities/records.ts';
 import type { PromptRecord } from '../../activities/records.ts';
+import { fromBatchLine } from './batch-line.ts';
 import { utf8Lines } from './utf8-lines.ts';
 
 /** @throws InvalidInput naming the line, the field, what was found and what was expected */

@@ -7,9 +7,9 @@ import { extname } from 'node:path';
 import type { Readable } from 'node:stream';
 
 import { RefereeError, quoted } from '../../errors.ts';
-import { parseJsonl } from './jsonl.ts';
 import { ITEMS_MAX, checkPrompt, checkUniqueIds } from '../../activities/records.ts';
 import type { PromptRecord } from '../../activities/records.ts';
+import { parseJsonl } from './jsonl.ts';
 import { parseText } from './text.ts';
 
 export type InputFormat = 'text' | 'jsonl';

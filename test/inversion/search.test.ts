@@ -5,7 +5,7 @@ import type { SearchEvent } from '../../inversion/events.ts';
 import type { SearchModels } from '../../inversion/models.ts';
 import { philoxNoise } from '../../inversion/noise.ts';
 import { resolveOptions } from '../../inversion/options.ts';
-import { type LaneRequest, LaneScheduler } from '../../inversion/search.ts';
+import { LATER, type LaneRequest, LaneScheduler } from '../../inversion/search.ts';
 import { type LaneState, stateFromTensors, stateToTensors, totalSteps } from '../../inversion/state.ts';
 import {
   BANK,
@@ -40,7 +40,7 @@ interface RunSettings {
 }
 
 async function collect(
-  requests: Iterable<LaneRequest> | AsyncIterable<LaneRequest>,
+  requests: Iterable<LaneRequest> | AsyncIterable<LaneRequest | typeof LATER>,
   { lanes = 1, models = toyModels(), checkpointEvery = NEVER, signal }: RunSettings = {},
   onEvent: (event: SearchEvent) => void = () => undefined,
 ): Promise<SearchEvent[]> {
@@ -74,6 +74,21 @@ describe('neighbours', () => {
     const events = await collect(requests, { lanes, models });
     expect(Math.max(...models.calls.guidance)).toBe(lanes);
     for (const own of requests) expect(ofLane(events, own.id), own.id).toEqual(await alone(own));
+  });
+
+  test('a request that is not there yet keeps no search waiting, and joins at the border where it is', async () => {
+    const [first, second] = [request(0), request(1)];
+    async function* slowly(): AsyncGenerator<LaneRequest | typeof LATER> {
+      yield first;
+      yield LATER;
+      yield LATER;
+      yield await Promise.resolve(second);
+      yield LATER; // while something runs, then at the end of it, where a real source would wait
+    }
+    const models = toyModels();
+    const events = await collect(slowly(), { lanes: 2, models });
+    expect(models.calls.guidance.slice(0, 3)).toEqual([1, 1, 2]);
+    for (const own of [first, second]) expect(ofLane(events, own.id)).toEqual(await alone(own));
   });
 
   test('a lane that leaves is replaced at the next border', async () => {
