@@ -14,7 +14,6 @@ import { openParts } from '../models/packs/parts.ts';
 import type { Pack } from '../models/packs/resolve.ts';
 import type { Devices } from './devices.ts';
 import type { Plan } from './pack-models.ts';
-import type { ItemSpec } from './specs.ts';
 
 /** Share of the free memory that a plan may take. */
 const SHARE_OF_FREE = 0.7;
@@ -28,16 +27,25 @@ export interface ChosenPlan {
   readonly bytes: number;
 }
 
+export interface PlanRequest {
+  readonly lanes: number;
+  /** What will be searched. */
+  readonly items: readonly { readonly options: MethodOptions }[];
+  /** Whether items with other options may follow. */
+  readonly isOpen?: boolean;
+}
+
 /** `fused` where it fits into the free memory, else `split` with one cutout at a time. */
 export async function choosePlan(
   pack: Pack,
   { all, provider }: Pick<Devices, 'all' | 'provider'>,
-  { lanes, items }: { readonly lanes: number; readonly items: readonly ItemSpec[] },
+  { lanes, items, isOpen = false }: PlanRequest,
 ): Promise<ChosenPlan> {
   const parts = await openParts(pack);
   const searches = items.map(({ options }) => options).filter(({ method }) => method === 'search');
-  const cutouts = Math.max(1, ...searches.map((options) => options.cutouts));
-  const adjoint = provider === 'cpu' ? 'scatter' : { gather: gatherWindows(searches, parts.referee.imageSize) };
+  const cutouts = Math.max(1, ...searches.map((search) => search.cutouts));
+  const adjoint =
+    provider === 'cpu' ? 'scatter' : { gather: gatherWindows(isOpen ? [] : searches, parts.referee.imageSize) };
   const perDevice = Math.ceil(lanes / all.length);
   const total = (plan: Plan): number => {
     const bytes = planBytes(parts, { plan, cutouts, lanes: perDevice, hasSearch: searches.length > 0 });
@@ -76,7 +84,7 @@ function planBytes(parts: PackParts, { plan, cutouts, lanes, hasSearch }: Sizes)
   return weights + estimates.reduce((sum, { activations }) => sum + activations, 0);
 }
 
-/** Windows that hold for every search of the run. */
+/** Windows that hold for every search of the run; the largest where none is known. */
 function gatherWindows(searches: readonly MethodOptions[], size: number): { affine: number; perspective: number } {
   if (searches.length === 0) return { affine: LARGEST_WINDOW, perspective: LARGEST_WINDOW };
   const largest = (of: (options: MethodOptions) => number): number => Math.max(...searches.map(of));

@@ -11,7 +11,7 @@ import { openStore } from '../store/file-store.ts';
 import { contactSheetKey, itemKey, manifestKey, runKey } from '../store/layout.ts';
 import type { RunId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/object-store.ts';
-import { createRun, itemStates, readResult, RUN_VERSION, writeManifest, writeSpec } from '../store/run.ts';
+import { createRun, itemStates, readResult, writeManifest, writeSpec } from '../store/run.ts';
 import type { ItemState } from '../store/run.ts';
 import { checkpointSteps } from './checkpoint-steps.ts';
 import { writeContactSheet } from './contact-sheet.ts';
@@ -21,17 +21,17 @@ import { choosePlan } from './memory-plan.ts';
 import { listed, optimise, toRunEvent } from './optimise.ts';
 import { PromptTokenizer } from './prompts.ts';
 import type { RunRequest, RunSummary } from './run-contract.ts';
+import { promptRow, runRecord, specFile } from './run-files.ts';
 import { resolveRun } from './specs.ts';
 import type { ItemSpec, RunSpec } from './specs.ts';
-import { versions } from './versions.ts';
 
 /** Searches that share calls where nothing is said: enough to fill vector units, few enough for a laptop's memory. */
-const DEFAULT_LANES = 8;
-const DEFAULT_CHECKPOINT_EVERY = 16;
+export const DEFAULT_LANES = 8;
+export const DEFAULT_CHECKPOINT_EVERY = 16;
 /** Above this many items previews are off unless asked for. */
 const PREVIEWS_UP_TO = 1000;
 /** Of checkpoints, picture and records of one item at 64 pixels; a share of the latent is added. */
-const BYTES_PER_ITEM = 64 * 1024;
+export const BYTES_PER_ITEM = 64 * 1024;
 
 /**
  * Does what is asked, or the rest of it: the same request again goes on where an earlier one ended.
@@ -47,7 +47,11 @@ export async function startRun(request: RunRequest): Promise<RunSummary> {
   for (const message of spec.notes) onEvent({ type: 'note', run, message });
   const store = openStore(request.store);
   await store.check({ bytesNeeded: spec.items.length * BYTES_PER_ITEM });
-  await createRun(store, { run, ...describeRun(spec, pack) });
+  await createRun(store, {
+    run,
+    record: runRecord(run, spec.items.length, pack),
+    prompts: spec.items.map(promptRow),
+  });
   const states = await itemStates(
     store,
     run,
@@ -143,32 +147,6 @@ async function search(
 async function stepsToDo(store: ObjectStore, { run }: RunSpec, pending: readonly ItemSpec[]): Promise<number> {
   const done = await Promise.all(pending.map(({ item }) => checkpointSteps(store, run, item)));
   return pending.reduce((sum, { options }, at) => sum + totalSteps(options) - done[at]!, 0);
-}
-
-function describeRun(
-  { run, items }: RunSpec,
-  { manifest, digest }: Engine['pack'],
-): Omit<Parameters<typeof createRun>[1], 'run'> {
-  const { name, version } = manifest;
-  return {
-    record: { v: RUN_VERSION, run, items: items.length, pack: { name, version, digest }, versions: { ...versions() } },
-    prompts: items.map(({ index, item, prompt, seed, id }) => ({
-      index,
-      item,
-      prompt,
-      seed,
-      ...(id !== undefined && { id }),
-    })),
-  };
-}
-
-/** `spec.json`: what `referee` was asked for, resolved; enough to do it again. */
-function specFile(
-  { item, digest, index, prompt, seed, options, id, tags, metadata }: ItemSpec,
-  { manifest, digest: packDigest }: Engine['pack'],
-): object {
-  const pack = { name: manifest.name, version: manifest.version, digest: packDigest };
-  return { v: 1, item, digest, index, ...(id !== undefined && { id }), prompt, seed, options, pack, tags, metadata };
 }
 
 async function tellSkipped(

@@ -4,6 +4,7 @@
 export { newestValid, pruneCheckpoints, writeCheckpoint } from './checkpoint.ts';
 export type { Checkpoint, CheckpointCodec, CheckpointOwner, FoundCheckpoint, SkippedCheckpoint } from './checkpoint.ts';
 export { FileStore, openStore } from './file-store.ts';
+export { MemoryStore } from './memory-store.ts';
 export { canonicalJson, itemId, runId, sha256 } from './ids.ts';
 export type { ItemContent } from './ids.ts';
 export * from './layout.ts';

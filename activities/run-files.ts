@@ -1,0 +1,27 @@
+/**
+ * @file What is written about a run before it begins: `run.json` with its prompts, and `spec.json` of every item.
+ */
+import type { Pack } from '../models/packs/resolve.ts';
+import type { PromptRow, RunRecord } from '../store/run.ts';
+import { RUN_VERSION } from '../store/run.ts';
+import type { RunId } from '../store/layout.ts';
+import type { ItemSpec } from './specs.ts';
+import { versions } from './versions.ts';
+
+export function runRecord(run: RunId, items: number, { manifest, digest }: Pack): RunRecord {
+  const { name, version } = manifest;
+  return { v: RUN_VERSION, run, items, pack: { name, version, digest }, versions: { ...versions() } };
+}
+
+export function promptRow({ index, item, prompt, seed, id }: ItemSpec): PromptRow {
+  return { index, item, prompt, seed, ...(id !== undefined && { id }) };
+}
+
+/** `spec.json`: what `referee` was asked for, resolved; enough to do it again. */
+export function specFile(
+  { item, digest, index, prompt, seed, options, id, tags, metadata }: ItemSpec,
+  { manifest, digest: packDigest }: Pack,
+): object {
+  const pack = { name: manifest.name, version: manifest.version, digest: packDigest };
+  return { v: 1, item, digest, index, ...(id !== undefined && { id }), prompt, seed, options, pack, tags, metadata };
+}
