@@ -1,6 +1,6 @@
 /**
  * @file Fits a shape to an object: the place, radius, rotation and edge width whose template overlaps most. A search by
- * coordinates with halved steps, from the object's centre and area.
+ * coordinates with shrinking steps, from the object's centre and area.
  */
 import { AREAS, DISTANCES, PERIODS, REACHES } from './geometry.ts';
 import type { Sighting, Template } from './detect.ts';

@@ -19,9 +19,9 @@ function acceptedShare(malformation: Malformation, strictness: Strictness): numb
 }
 
 describe('a malformed object', () => {
-  // On 600 scenes of another seed at most .003 were accepted (bench/judge-errors.ts); .0375 is three of 80.
+  // On 500 scenes of another seed none was accepted, at most .008 with 95 % (bench/judge-errors.ts); .025 is two of 80.
   test.each(MALFORMATIONS)('%s: is refused strictly', (malformation) => {
-    expect(acceptedShare(malformation, 'strict')).toBeLessThanOrEqual(0.0375);
+    expect(acceptedShare(malformation, 'strict')).toBeLessThanOrEqual(0.025);
   });
 
   test.each(['merged', 'mixture', 'fragment'] as const)(
