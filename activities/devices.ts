@@ -2,7 +2,7 @@
  * @file The devices of a run. On CPUs each device computes with one thread of its own, so that no result depends on how
  * an operator is divided among threads; more cores are used by more devices, which share out the lanes.
  */
-import { availableParallelism } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 
 import type { Device, ProviderName } from '../models/runtime/device.ts';
 import { openDevice } from '../models/runtime/node-device.ts';
@@ -11,19 +11,23 @@ export interface DevicesRequest {
   readonly provider: ProviderName | 'auto';
   /** CPU cores to use; all by default. */
   readonly threads?: number;
+  /** Gets one line: what was chosen, and why not what was tried before it. */
   readonly log?: (message: string) => void;
 }
 
 export interface Devices extends AsyncDisposable {
   readonly all: readonly Device[];
   readonly provider: ProviderName;
-  /** Provider and hardware: within one class results have the same bytes. */
+  /** Provider and processor: within one class results have the same bytes. */
   readonly deviceClass: string;
 }
 
 export async function openDevices({ provider, threads, log }: DevicesRequest): Promise<Devices> {
-  const options = { memory: 'fast' as const, threads: 1, ...(log && { log }) };
-  const first = await openDevice({ ...options, provider });
+  const notes: string[] = [];
+  const first = await openDevice({ memory: 'fast', threads: 1, provider, log: (note) => notes.push(note) });
+  // What was chosen comes last; what was passed over, and why, belongs to it.
+  const passedOver = notes.slice(0, -1);
+  log?.([notes.at(-1) ?? `provider ${first.provider}`, ...passedOver].join('; '));
   const count = first.provider === 'cpu' ? (threads ?? availableParallelism()) : 1;
   const all = [first];
   try {
@@ -40,7 +44,7 @@ export async function openDevices({ provider, threads, log }: DevicesRequest): P
   return {
     all,
     provider: first.provider,
-    deviceClass: `${first.provider} ${process.arch}`,
+    deviceClass: `${first.provider} ${process.arch} ${cpus()[0]?.model.trim() ?? 'unknown processor'}`,
     [Symbol.asyncDispose]: async () => {
       await Promise.all(all.map((device) => device.close()));
     },

@@ -14,6 +14,7 @@ import { PromptTokenizer } from '../activities/prompts.ts';
 import { resolveRun } from '../activities/specs.ts';
 import type { ItemSpec } from '../activities/specs.ts';
 import { noiseBank } from '../inversion/noise-bank.ts';
+import type { StepNoise } from '../inversion/noise.ts';
 import { philoxNoise } from '../inversion/noise.ts';
 import type { LaneRequest } from '../inversion/search.ts';
 import { LaneScheduler } from '../inversion/search.ts';
@@ -105,69 +106,74 @@ async function distillations(): Promise<Row[]> {
 /** One pass over the most candidates gives all smaller choices too: the first k candidates are those of best-of k. */
 async function samples(): Promise<Row[]> {
   const most = Number(flags.candidates);
-  const { candidates, seconds } = await runAll('samples', { method: 'best-of', candidates: most });
-  const pictures = await finish(candidates);
-  const byItem = new Map<number, Picture[]>();
-  for (const picture of pictures) byItem.set(picture.item, [...(byItem.get(picture.item) ?? []), picture]);
+  const { states, seconds } = await runAll('samples', { method: 'sample' }, most);
+  const pictures = await finish(states.map(({ state, item }) => ({ item, latent: state.latent })));
   const counts = [1, 4, 8, 16].filter((count) => count <= most);
   return counts.map((count) => ({
     method: count === 1 ? 'one sample' : `best of ${count}`,
-    secondsPerPicture: (seconds * count) / most,
-    pictures: [...byItem.values()].map((own) =>
-      own.slice(0, count).reduce((best, picture) => (picture.match > best.match ? picture : best)),
+    secondsPerPicture: seconds * count,
+    pictures: asked.map((_, item) =>
+      pictures
+        .filter((picture, at) => picture.item === item && states[at]!.candidate < count)
+        .reduce((best, picture) => (picture.match > best.match ? picture : best)),
     ),
   }));
 }
 
 interface Finished {
   readonly item: number;
+  readonly candidate: number;
   readonly state: LaneState;
 }
 
 interface Ran {
   readonly states: readonly Finished[];
-  /** Every finished candidate of every item, in order. */
-  readonly candidates: readonly { readonly item: number; readonly latent: Float32Array }[];
-  /** Per item. */
+  /** Per picture. */
   readonly seconds: number;
 }
 
-async function runAll(name: string, overrides: Record<string, unknown>): Promise<Ran> {
-  const items = specs(overrides);
-  const at = new Map(items.map(({ item, index }) => [item as string, index]));
+async function runAll(name: string, overrides: Record<string, unknown>, candidates = 1): Promise<Ran> {
+  const works = await requests(specs(overrides), candidates);
+  const byId = new Map(works.map((work) => [work.request.id, work]));
   const states: Finished[] = [];
-  const candidates: { item: number; latent: Float32Array }[] = [];
   // What is loaded and compiled once is no part of a picture's time.
-  for await (const _ of new LaneScheduler(engine.models, { lanes, checkpointEvery: 1e6 }).run(
-    await requests(items.slice(0, 1)),
-  )) {
-    // Warm-up.
-  }
+  await run(works.slice(0, 1), () => undefined);
   const begun = performance.now();
-  const scheduler = new LaneScheduler(engine.models, { lanes, checkpointEvery: 1e6 });
-  for await (const event of scheduler.run(await requests(items))) {
-    const item = at.get(event.id)!;
-    if (event.kind === 'step' && event.report.kind === 'sample' && event.report.score !== undefined) {
-      candidates.push({ item, latent: event.state.latent });
-    }
-    if (event.kind === 'failed') throw event.error;
-    if (event.kind !== 'done') continue;
-    states.push({ item, state: event.state });
-    process.stderr.write(`\r${name}: ${states.length} of ${items.length}   `);
-  }
+  await run(works, (id, state) => {
+    const { item, candidate } = byId.get(id)!;
+    states.push({ item, candidate, state });
+    process.stderr.write(`\r${name}: ${states.length} of ${works.length}   `);
+  });
   process.stderr.write('\n');
-  return { states, candidates, seconds: (performance.now() - begun) / 1000 / items.length };
+  return { states, seconds: (performance.now() - begun) / 1000 / works.length };
 }
 
-async function requests(items: readonly ItemSpec[]): Promise<LaneRequest[]> {
-  return Promise.all(
-    items.map(async ({ item, tokens, options, seed }) => ({
-      id: item,
-      prompt: await engine.preparePrompt(tokens),
-      options,
-      noise: philoxNoise(seed, bank),
-    })),
-  );
+async function run(works: readonly Work[], onDone: (id: string, state: LaneState) => void): Promise<void> {
+  const scheduler = new LaneScheduler(engine.models, { lanes, checkpointEvery: 1e6 });
+  for await (const event of scheduler.run(works.map(({ request }) => request))) {
+    if (event.kind === 'failed') throw event.error;
+    if (event.kind === 'done') onDone(event.id, event.state);
+  }
+}
+
+interface Work {
+  readonly item: number;
+  readonly candidate: number;
+  readonly request: LaneRequest;
+}
+
+/** `candidates` lanes for every item; candidate c begins where best-of begins its c-th. */
+async function requests(items: readonly ItemSpec[], candidates: number): Promise<Work[]> {
+  const works: Work[] = [];
+  for (const [item, { item: id, tokens, options, seed }] of items.entries()) {
+    const prompt = await engine.preparePrompt(tokens);
+    const noise = philoxNoise(seed, bank);
+    for (let candidate = 0; candidate < candidates; candidate += 1) {
+      const own: StepNoise = { ...noise, initialLatent: (count) => noise.initialLatent(count, candidate) };
+      works.push({ item, candidate, request: { id: `${id}-${candidate}`, prompt, options, noise: own } });
+    }
+  }
+  return works;
 }
 
 /** Decodes and scores, a few at a time. */
