@@ -15,6 +15,7 @@ import { createRun, itemStates, readResult, writeManifest, writeSpec } from '../
 import type { ItemState } from '../store/run.ts';
 import { checkpointSteps } from './checkpoint-steps.ts';
 import { writeContactSheet } from './contact-sheet.ts';
+import { DEFAULT_CHECKPOINT_EVERY, DEFAULT_LANES } from './defaults.ts';
 import { openDevices } from './devices.ts';
 import { Engine } from './engine.ts';
 import { choosePlan } from './memory-plan.ts';
@@ -25,13 +26,10 @@ import { promptRow, runRecord, specFile } from './run-files.ts';
 import { resolveRun } from './specs.ts';
 import type { ItemSpec, RunSpec } from './specs.ts';
 
-/** Searches that share calls where nothing is said: enough to fill vector units, few enough for a laptop's memory. */
-export const DEFAULT_LANES = 8;
-export const DEFAULT_CHECKPOINT_EVERY = 16;
 /** Above this many items previews are off unless asked for. */
 const PREVIEWS_UP_TO = 1000;
 /** Of checkpoints, picture and records of one item at 64 pixels; a share of the latent is added. */
-export const BYTES_PER_ITEM = 64 * 1024;
+const BYTES_PER_ITEM = 64 * 1024;
 
 /**
  * Does what is asked, or the rest of it: the same request again goes on where an earlier one ended.

@@ -64,13 +64,15 @@ export function resolveRun(requests: readonly RunItemRequest[], pack: Pack, toke
   return { run: runId(all.map(({ item }) => item)), items: all, notes: [...notes] };
 }
 
-interface Context {
+/** What requests are resolved against. */
+export interface SpecContext {
   readonly pack: Pack;
   readonly tokenizer: PromptTokenizer;
   readonly defaults: MethodOptions;
 }
 
-function resolveItem(request: RunItemRequest, { pack, tokenizer, defaults }: Context): ItemSpec {
+/** @throws RefereeError InvalidInput or InvalidOption that names the field */
+export function resolveItem(request: RunItemRequest, { pack, tokenizer, defaults }: SpecContext): ItemSpec {
   const { prompt, seed, index, id, tags, metadata } = request;
   if (prompt.trim() === '')
     throw new RefereeError('InvalidInput', `prompt: expected some text, found ${quoted(prompt)}`);
