@@ -60,13 +60,6 @@ export type OptimiseEvent =
       readonly picture: Preview;
     });
 
-/** As everybody hears it: plain data. */
-export function toRunEvent(event: OptimiseEvent): RunEvent {
-  if (event.type !== 'preview') return event;
-  const { picture: _, path = '', ...rest } = event;
-  return { ...rest, path };
-}
-
 /** An item on a lane. */
 interface Work {
   readonly spec: ItemSpec;
@@ -117,7 +110,7 @@ class Optimiser {
     const { lanes, checkpointEvery, signal } = this.#settings;
     const scheduler = new LaneScheduler(this.#engine.models, { lanes, checkpointEvery, signal });
     const notes: OptimiseEvent[] = [];
-    let isLeft = true;
+    let isLeft = true; // by whoever takes the events
     try {
       for await (const event of scheduler.run(this.#requests(source, notes))) {
         yield* notes.splice(0);
@@ -127,9 +120,11 @@ class Optimiser {
       isLeft = false;
     } catch (error) {
       isLeft = false;
+      // What broke the searches may also keep them from being saved; it is the first error that is told.
+      await this.#saveAll().catch(() => undefined);
       throw error;
     } finally {
-      if (isLeft) for (const work of this.#works.values()) await this.#saveNewest(work);
+      if (isLeft) await this.#saveAll();
     }
     return { succeeded: this.#succeeded, failed: this.#failed };
   }
@@ -190,8 +185,10 @@ class Optimiser {
     return { ...this.#of(work.spec), type: 'checkpoint', step: state.step, path };
   }
 
-  async #saveNewest(work: Work): Promise<void> {
-    if (work.state && work.state.step > work.saved) await this.#save(work, work.state);
+  async #saveAll(): Promise<void> {
+    for (const work of this.#works.values()) {
+      if (work.state && work.state.step > work.saved) await this.#save(work, work.state);
+    }
   }
 
   async #preview(spec: ItemSpec, { latent, step }: LaneState): Promise<OptimiseEvent> {

@@ -13,6 +13,7 @@ import type { RunId } from '../../store/layout.ts';
 import { createRun, itemState, writeManifest, writeSpec } from '../../store/run.ts';
 import { DEFAULT_CHECKPOINT_EVERY } from '../defaults.ts';
 import type { OptimiseEvent, Preview } from '../optimise.ts';
+import { toError } from '../run-events.ts';
 import { promptRow, runRecord, specFile } from '../run-files.ts';
 import type { ItemSpec } from '../specs.ts';
 import type { Finished } from './readers.ts';
@@ -137,7 +138,7 @@ async function* search(
   });
   for await (const event of events) {
     if ('step' in event) step = event.step;
-    if (event.type === 'failed') throw failure(event);
+    if (event.type === 'failed') throw toError(event.error);
     if (event.type === 'done') return;
     if (event.type === 'checkpoint' && !isLasting) continue;
     const told = toInvertEvent(event);
@@ -165,9 +166,4 @@ function toInvertEvent(event: OptimiseEvent): InvertEvent | undefined {
 
 async function previewImage({ pixels01, width, height, provenance }: Preview): Promise<Uint8Array> {
   return encodePng(toRgb8(pixels01, width, height), provenanceText(provenance));
-}
-
-function failure({ error }: Extract<OptimiseEvent, { type: 'failed' }>): RefereeError {
-  const { code, message, hint } = error;
-  return new RefereeError(code as RefereeError['code'], message, hint === undefined ? {} : { hint });
 }
