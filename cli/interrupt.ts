@@ -23,10 +23,18 @@ export function onInterrupt({ onFirst, process: target = process }: InterruptOpt
   const controller = new AbortController();
   let received: Signal | undefined;
   const handle = (signal: Signal): void => {
-    if (received !== undefined) target.exit(signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated);
+    if (received !== undefined) {
+      // The end of the process waits for the call that a device is in. Without us a third signal ends even that wait.
+      release();
+      target.exit(signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated);
+    }
     received = signal;
     onFirst();
     controller.abort();
+  };
+  const release = (): void => {
+    target.off('SIGINT', handle);
+    target.off('SIGTERM', handle);
   };
   target.on('SIGINT', handle);
   target.on('SIGTERM', handle);
@@ -35,9 +43,6 @@ export function onInterrupt({ onFirst, process: target = process }: InterruptOpt
     get received() {
       return received;
     },
-    [Symbol.dispose]: () => {
-      target.off('SIGINT', handle);
-      target.off('SIGTERM', handle);
-    },
+    [Symbol.dispose]: release,
   };
 }
