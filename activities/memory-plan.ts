@@ -13,7 +13,8 @@ import type { PackParts } from '../models/packs/parts.ts';
 import { openParts } from '../models/packs/parts.ts';
 import type { Pack } from '../models/packs/resolve.ts';
 import type { Devices } from './devices.ts';
-import type { Plan } from './pack-models.ts';
+import { COMMON_WINDOWS } from './lane-adjoints.ts';
+import { placesOn, type AdjointChoice, type Plan } from './pack-models.ts';
 
 /** Share of the free memory that a plan may take. */
 const SHARE_OF_FREE = 0.7;
@@ -22,7 +23,7 @@ const PROCESS_BYTES = 150e6;
 
 export interface ChosenPlan {
   readonly plan: Plan;
-  readonly adjoint: AlignmentOptions['adjoint'];
+  readonly adjoint: AdjointChoice;
   /** Estimated peak of the whole process. */
   readonly bytes: number;
 }
@@ -45,10 +46,11 @@ export async function choosePlan(
   const searches = items.map(({ options }) => options).filter(({ method }) => method === 'search');
   const cutouts = Math.max(1, ...searches.map((search) => search.cutouts));
   const adjoint =
-    provider === 'cpu' ? 'scatter' : { gather: gatherWindows(isOpen ? [] : searches, parts.referee.imageSize) };
+    provider === 'cpu' ? 'by-lane' : { gather: gatherWindows(isOpen ? [] : searches, parts.referee.imageSize) };
+  const warps = { adjoint: adjoint === 'by-lane' ? { gather: COMMON_WINDOWS } : adjoint, places: placesOn(provider) };
   const perDevice = Math.ceil(lanes / all.length);
   const total = (plan: Plan): number => {
-    const bytes = planBytes(parts, { plan, cutouts, lanes: perDevice, hasSearch: searches.length > 0 });
+    const bytes = planBytes(parts, { plan, cutouts, warps, lanes: perDevice, hasSearch: searches.length > 0 });
     return PROCESS_BYTES + all.length * bytes;
   };
   const fused = total({ kind: 'fused' });
@@ -60,14 +62,15 @@ export async function choosePlan(
 interface Sizes {
   readonly plan: Plan;
   readonly cutouts: number;
+  readonly warps: Pick<AlignmentOptions, 'adjoint' | 'places'>;
   /** Of one device. */
   readonly lanes: number;
   readonly hasSearch: boolean;
 }
 
 /** Weights of every graph that a device loads, and the largest working set: graphs run one after the other. */
-function planBytes(parts: PackParts, { plan, cutouts, lanes, hasSearch }: Sizes): number {
-  const options = (n: number): AlignmentOptions => ({ cutouts: n, hasContrast: false, adjoint: 'scatter' });
+function planBytes(parts: PackParts, { plan, cutouts, warps, lanes, hasSearch }: Sizes): number {
+  const options = (n: number): AlignmentOptions => ({ cutouts: n, hasContrast: false, ...warps });
   const alignment: Graph[] =
     plan.kind === 'fused'
       ? [graphs.alignmentGraph(parts, options(cutouts))]

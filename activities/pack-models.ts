@@ -3,6 +3,7 @@
  * and loaded when they are first needed, once per device.
  */
 import { RefereeError } from '../errors.ts';
+import { selectCutouts } from '../inversion/augment.ts';
 import type { CutoutParameters } from '../inversion/augment.ts';
 import type {
   AlignmentInput,
@@ -20,20 +21,33 @@ import { writeModel } from '../models/onnx/protobuf.ts';
 import type { AlignmentOptions } from '../models/packs/graphs.ts';
 import * as graphs from '../models/packs/graphs.ts';
 import type { PackParts } from '../models/packs/parts.ts';
-import type { Device, DeviceStats, Session } from '../models/runtime/device.ts';
+import type { Device, DeviceStats, ProviderName, Session } from '../models/runtime/device.ts';
 import { runLanes } from './batching.ts';
+import { groupByAdjoint, joinLanes, selectLanes, type LaneGroup } from './lane-adjoints.ts';
 
 /** How the alignment is computed; see `graphs.ts`. */
 export type Plan =
   { readonly kind: 'fused' } | { readonly kind: 'split'; /** Cutouts at a time. */ readonly cutouts: number };
 
+/** One form for all lanes, or for each lane what suits its matrices; see `lane-adjoints.ts`. */
+export type AdjointChoice = AlignmentOptions['adjoint'] | 'by-lane';
+
 export interface ModelsSettings {
   readonly plan?: Plan;
-  /** Form of the warps' adjoint. */
-  readonly adjoint?: AlignmentOptions['adjoint'];
+  /** Form of the warps' adjoint, for matrices of any range by default. */
+  readonly adjoint?: AdjointChoice;
+  /** Type of the warps' places; by default what the first device has. */
+  readonly places?: AlignmentOptions['places'];
+}
+
+/** What a provider computes places in: float64 where it has kernels for it. */
+export function placesOn(provider: ProviderName): AlignmentOptions['places'] {
+  return provider === 'cpu' ? 'float64' : 'float32';
 }
 
 type Feeds = Record<string, Tensor>;
+/** What may differ between calls besides the number of cutouts. */
+type Form = Pick<AlignmentOptions, 'adjoint' | 'hasContrast'>;
 
 export class PackModels implements SearchModels {
   readonly parts: PackParts;
@@ -44,7 +58,8 @@ export class PackModels implements SearchModels {
   readonly predictionType: SearchModels['predictionType'];
   readonly ddim: SearchModels['ddim'];
   readonly #devices: readonly Device[];
-  readonly #adjoint: AlignmentOptions['adjoint'];
+  readonly #adjoint: AdjointChoice;
+  readonly #places: AlignmentOptions['places'];
   readonly #sessions = new Map<string, Promise<readonly Session[]>>();
   readonly #contexts = new Map<string, Promise<Float32Array>>();
 
@@ -53,7 +68,8 @@ export class PackModels implements SearchModels {
     this.parts = parts;
     this.plan = settings.plan ?? { kind: 'fused' };
     this.#devices = devices;
-    this.#adjoint = settings.adjoint ?? 'scatter';
+    this.#adjoint = settings.adjoint ?? 'by-lane';
+    this.#places = settings.places ?? placesOn(devices[0]!.provider);
     this.latentShape = parts.latentShape;
     this.cutoutSize = parts.referee.imageSize;
     this.alphasCumprod = alphasCumprod(parts.scheduler);
@@ -63,9 +79,16 @@ export class PackModels implements SearchModels {
   }
 
   async alignment(input: AlignmentInput): Promise<AlignmentOutput> {
-    const outputs = this.plan.kind === 'fused' ? await this.#fused(input) : await this.#split(input, this.plan.cutouts);
-    const { gradient, itm, itg, itc } = outputs;
-    return { gradient: floats(gradient), itm: floats(itm), itg: floats(itg), ...(itc && { itc: floats(itc) }) };
+    const hasContrast = input.weights.itc.some((weight) => weight !== 0);
+    const groups = this.#groups(input);
+    const answers = groups.map(async ({ adjoint, lanes }): Promise<AlignmentOutput> => {
+      const [own, form] = [selectLanes(input, lanes), { adjoint, hasContrast }];
+      const { plan } = this;
+      const outputs = plan.kind === 'fused' ? await this.#fused(own, form) : await this.#split(own, form, plan.cutouts);
+      const { gradient, itm, itg, itc } = outputs;
+      return { gradient: floats(gradient), itm: floats(itm), itg: floats(itg), ...(itc && { itc: floats(itc) }) };
+    });
+    return joinLanes(groups, await Promise.all(answers));
   }
 
   async guidance({ lanes, noisy, timesteps, guidance, prompts }: GuidanceInput): Promise<Float32Array> {
@@ -105,21 +128,26 @@ export class PackModels implements SearchModels {
   /** Every stage from latents to pixel values of one call, and the gradients by image and pixel values; for comparisons. */
   async stages(input: AlignmentInput): Promise<Record<string, Float32Array>> {
     const { lanes, cutoutsPerLane: n } = input;
+    const groups = this.#groups(input);
+    const form = { adjoint: groups.length === 1 ? groups[0]!.adjoint : 'scatter', hasContrast: false } as const;
     const latents = float([lanes, ...this.latentShape], input.latents);
     const feeds = this.#refereeFeeds(input, input.cutouts, n);
-    const options = this.#alignmentOptions(input, n);
-    const [stages] = await this.#load('stages', () => graphs.stagesGraph(this.parts, options));
-    const [referees] = await this.#load(`referees-${n}`, () => graphs.refereesGraph(this.parts, options));
+    const options = this.#alignmentOptions(form, n);
+    const [stages] = await this.#load(graphName('stages', options), () => graphs.stagesGraph(this.parts, options));
+    const [referees] = await this.#load(graphName('referees', options), () =>
+      graphs.refereesGraph(this.parts, options),
+    );
     const outputs = await stages!.run({ latents, ...feeds });
     const { gradient } = await referees!.run({ image: outputs['image']!, ...feeds });
     const named = Object.entries({ ...outputs, gradient_image: gradient });
     return Object.fromEntries(named.map(([name, tensor]) => [name, floats(tensor)]));
   }
 
-  async #fused(input: AlignmentInput): Promise<Feeds> {
-    const options = this.#alignmentOptions(input, input.cutoutsPerLane);
-    const name = `alignment-${options.cutouts}${options.hasContrast ? '-itc' : ''}`;
-    const sessions = await this.#load(name, () => graphs.alignmentGraph(this.parts, options));
+  async #fused(input: AlignmentInput, form: Form): Promise<Feeds> {
+    const options = this.#alignmentOptions(form, input.cutoutsPerLane);
+    const sessions = await this.#load(graphName('alignment', options), () =>
+      graphs.alignmentGraph(this.parts, options),
+    );
     const feeds: Feeds = {
       latents: float([input.lanes, ...this.latentShape], input.latents),
       ...this.#refereeFeeds(input, input.cutouts, input.cutoutsPerLane),
@@ -128,7 +156,7 @@ export class PackModels implements SearchModels {
   }
 
   /** Decode; the referees on `size` cutouts at a time, their gradients by the picture added up; the decoder's adjoint. */
-  async #split(input: AlignmentInput, size: number): Promise<Feeds> {
+  async #split(input: AlignmentInput, form: Form, size: number): Promise<Feeds> {
     const { lanes, cutoutsPerLane: n } = input;
     const latents = float([lanes, ...this.latentShape], input.latents);
     const decoders = await this.#load('decode', () => graphs.decodeGraph(this.parts));
@@ -137,9 +165,10 @@ export class PackModels implements SearchModels {
     const losses: Record<string, Float32Array> = {};
     for (let from = 0; from < n; from += size) {
       const count = Math.min(size, n - from);
-      const options = this.#alignmentOptions(input, count);
-      const name = `referees-${count}${options.hasContrast ? '-itc' : ''}`;
-      const sessions = await this.#load(name, () => graphs.refereesGraph(this.parts, options));
+      const options = this.#alignmentOptions(form, count);
+      const sessions = await this.#load(graphName('referees', options), () =>
+        graphs.refereesGraph(this.parts, options),
+      );
       const cutouts = cutoutRange(input.cutouts, { lanes, n, from, count });
       const outputs = await runLanes(sessions, { image: image!, ...this.#refereeFeeds(input, cutouts, count) }, lanes);
       const { gradient, ...rest } = outputs;
@@ -158,8 +187,13 @@ export class PackModels implements SearchModels {
     return { gradient: gradient!, ...Object.fromEntries(perCutout) };
   }
 
-  #alignmentOptions({ weights }: AlignmentInput, cutouts: number): AlignmentOptions {
-    return { cutouts, hasContrast: weights.itc.some((weight) => weight !== 0), adjoint: this.#adjoint };
+  #groups(input: AlignmentInput): readonly LaneGroup[] {
+    if (this.#adjoint === 'by-lane') return groupByAdjoint(input, this.cutoutSize);
+    return [{ adjoint: this.#adjoint, lanes: Array.from({ length: input.lanes }, (_, lane) => lane) }];
+  }
+
+  #alignmentOptions(form: Form, cutouts: number): AlignmentOptions {
+    return { cutouts, ...form, places: this.#places };
   }
 
   /** Feeds of the referees' part for `count` cutouts of each lane. Weights are divided by all cutouts of the lane. */
@@ -171,7 +205,7 @@ export class PackModels implements SearchModels {
         weight.map((value, lane) => (value * weights.vlm[lane]!) / cutoutsPerLane),
       );
     return {
-      ...cutoutFeeds(cutouts, { rows: lanes * count, lanes, size: this.cutoutSize }),
+      ...cutoutFeeds(cutouts, { rows: lanes * count, lanes, size: this.cutoutSize, places: this.#places }),
       'cutouts.noiseScale': float([lanes], noiseScale),
       ...this.#text(prompts),
       decoder_ids: this.#tokens(prompts.map((prompt) => prompt.decoderIds)),
@@ -225,17 +259,31 @@ export class PackModels implements SearchModels {
   }
 }
 
+/** Tells apart what one model builds in several forms. */
+function graphName(kind: string, { cutouts, hasContrast, adjoint }: AlignmentOptions): string {
+  return `${kind}-${cutouts}${hasContrast ? '-itc' : ''}${adjoint === 'scatter' ? '-scatter' : ''}`;
+}
+
+interface CutoutFeedOptions {
+  /** Cutouts, all lanes together. */
+  readonly rows: number;
+  readonly lanes: number;
+  readonly size: number;
+  readonly places: AlignmentOptions['places'];
+}
+
 /** The graph inputs that `cutoutInputs` declares, filled. */
-function cutoutFeeds(
-  of: CutoutParameters,
-  { rows, lanes, size }: { rows: number; lanes: number; size: number },
-): Feeds {
+function cutoutFeeds(of: CutoutParameters, { rows, lanes, size, places }: CutoutFeedOptions): Feeds {
+  const inverse = (data: Float64Array): Tensor =>
+    places === 'float64'
+      ? { dtype: 'float64', shape: [rows, 3, 3], data }
+      : float([rows, 3, 3], Float32Array.from(data));
   return {
     'cutouts.affine': float([rows, 3, 3], of.affine),
-    'cutouts.affineInverse': float([rows, 3, 3], of.affineInverse),
+    'cutouts.affineInverse': inverse(of.affineInverse),
     'cutouts.affineFlag': float([rows], of.affineFlag),
     'cutouts.perspective': float([rows, 3, 3], of.perspective),
-    'cutouts.perspectiveInverse': float([rows, 3, 3], of.perspectiveInverse),
+    'cutouts.perspectiveInverse': inverse(of.perspectiveInverse),
     'cutouts.perspectiveFlag': float([rows], of.perspectiveFlag),
     'cutouts.jitterFlag': float([rows], of.jitterFlag),
     'cutouts.jitterFactors': float([rows, 4], of.jitterFactors),
@@ -252,28 +300,8 @@ function cutoutRange(
   of: CutoutParameters,
   { lanes, n, from, count }: { lanes: number; n: number; from: number; count: number },
 ): CutoutParameters {
-  const pick = (values: Float32Array): Float32Array => {
-    const size = values.length / (lanes * n);
-    const rows = Array.from({ length: lanes }, (_, lane) =>
-      values.subarray((lane * n + from) * size, (lane * n + from + count) * size),
-    );
-    return joinFloats(rows);
-  };
-  return {
-    affine: pick(of.affine),
-    affineInverse: pick(of.affineInverse),
-    perspective: pick(of.perspective),
-    perspectiveInverse: pick(of.perspectiveInverse),
-    affineFlag: pick(of.affineFlag),
-    perspectiveFlag: pick(of.perspectiveFlag),
-    jitterFlag: pick(of.jitterFlag),
-    jitterFactors: pick(of.jitterFactors),
-    jitterOrder: of.jitterOrder,
-    eraseRectangle: of.eraseRectangle,
-    noiseFactor: pick(of.noiseFactor),
-    noise: pick(of.noise),
-    noise2: pick(of.noise2),
-  };
+  const indices = Array.from({ length: lanes * count }, (_, i) => Math.floor(i / count) * n + from + (i % count));
+  return selectCutouts(of, indices);
 }
 
 function float(shape: readonly number[], data: Float32Array): Tensor {

@@ -9,16 +9,16 @@ import { between, integerBetween, type PhiloxKey, STREAMS, uniforms } from './ra
 import { affineMatrix, imageCorners, invert, type Matrix3, perspectiveMatrix } from './warp.ts';
 
 /**
- * Inputs of the alignment graph for n cutouts of S x S pixels, float32 unless stated. Stacked over L lanes the first
+ * Inputs of the alignment graph for n cutouts of S x S pixels, float32 unless their type says otherwise. Stacked over L lanes the first
  * axes become L n (lane-major) and, for the two arrays that all cutouts of a lane share, L.
  */
 export interface CutoutParameters {
   /** Source pixel to destination pixel, [n, 3, 3]; identity where the flag is 0. */
   readonly affine: Float32Array;
-  /** Destination to source: inverse of the float32 matrix, [n, 3, 3]. */
-  readonly affineInverse: Float32Array;
+  /** Destination to source: inverse of the float32 matrix, not rounded, [n, 3, 3]. */
+  readonly affineInverse: Float64Array;
   readonly perspective: Float32Array;
-  readonly perspectiveInverse: Float32Array;
+  readonly perspectiveInverse: Float64Array;
   /** 1 where the operation is applied, 0 where the cutout is left as it is, [n]. */
   readonly affineFlag: Float32Array;
   readonly perspectiveFlag: Float32Array;
@@ -39,11 +39,12 @@ export interface CutoutParameters {
 /** Lanes' parameters one after the other. */
 export function stackCutouts(lanes: readonly CutoutParameters[]): CutoutParameters {
   const floats = (field: FloatField): Float32Array => concatenate(lanes.map((lane) => lane[field]));
+  const doubles = (field: DoubleField): Float64Array => concatenateDoubles(lanes.map((lane) => lane[field]));
   return {
     affine: floats('affine'),
-    affineInverse: floats('affineInverse'),
+    affineInverse: doubles('affineInverse'),
     perspective: floats('perspective'),
-    perspectiveInverse: floats('perspectiveInverse'),
+    perspectiveInverse: doubles('perspectiveInverse'),
     affineFlag: floats('affineFlag'),
     perspectiveFlag: floats('perspectiveFlag'),
     jitterFlag: floats('jitterFlag'),
@@ -56,32 +57,41 @@ export function stackCutouts(lanes: readonly CutoutParameters[]): CutoutParamete
   };
 }
 
-type FloatField = Exclude<keyof CutoutParameters, 'jitterOrder'>;
+type DoubleField = 'affineInverse' | 'perspectiveInverse';
+type FloatField = Exclude<keyof CutoutParameters, 'jitterOrder' | DoubleField>;
 
 /** Float32 arrays one after the other. */
 export function concatenate(arrays: readonly Float32Array[]): Float32Array {
+  return joined(arrays, (length) => new Float32Array(length));
+}
+
+function concatenateDoubles(arrays: readonly Float64Array[]): Float64Array {
+  return joined(arrays, (length) => new Float64Array(length));
+}
+
+function joined<A extends Float32Array | Float64Array>(arrays: readonly A[], create: (length: number) => A): A {
   if (arrays.length === 1) return arrays[0]!;
-  const joined = new Float32Array(arrays.reduce((sum, array) => sum + array.length, 0));
+  const all = create(arrays.reduce((sum, array) => sum + array.length, 0));
   let at = 0;
   for (const array of arrays) {
-    joined.set(array, at);
+    all.set(array, at);
     at += array.length;
   }
-  return joined;
+  return all;
 }
 
 /** The cutouts with the given indices, in that order; what all cutouts share stays. */
 export function selectCutouts(from: CutoutParameters, indices: readonly number[]): CutoutParameters {
   const count = from.affineFlag.length;
-  const pick = (values: Float32Array): Float32Array => {
-    const size = values.length / count;
-    return concatenate(indices.map((i) => values.subarray(i * size, (i + 1) * size)));
-  };
+  const pick = (values: Float32Array): Float32Array =>
+    concatenate(indices.map((i) => values.subarray((i * values.length) / count, ((i + 1) * values.length) / count)));
+  const matrices = (values: Float64Array): Float64Array =>
+    concatenateDoubles(indices.map((i) => values.subarray(i * 9, (i + 1) * 9)));
   return {
     affine: pick(from.affine),
-    affineInverse: pick(from.affineInverse),
+    affineInverse: matrices(from.affineInverse),
     perspective: pick(from.perspective),
-    perspectiveInverse: pick(from.perspectiveInverse),
+    perspectiveInverse: matrices(from.perspectiveInverse),
     affineFlag: pick(from.affineFlag),
     perspectiveFlag: pick(from.perspectiveFlag),
     jitterFlag: pick(from.jitterFlag),
@@ -145,9 +155,9 @@ function emptyCutouts(n: number, size: number): CutoutParameters {
     new Float32Array(shape.reduce((product, axis) => product * axis, n));
   return {
     affine: zeros(9),
-    affineInverse: zeros(9),
+    affineInverse: new Float64Array(n * 9),
     perspective: zeros(9),
-    perspectiveInverse: zeros(9),
+    perspectiveInverse: new Float64Array(n * 9),
     affineFlag: zeros(),
     perspectiveFlag: zeros(),
     jitterFlag: zeros(),

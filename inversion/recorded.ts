@@ -63,15 +63,15 @@ function recordedCutouts(rows: (name: string) => (step: number) => Float32Array)
   const noise = rows('noise');
   const noise2 = rows('noise2');
   return (step) => {
-    const affine3x3 = eachOf(affine(step), 6, (m) => [...m, 0, 0, 1]);
+    const affine3x3 = Float32Array.from(eachOf(affine(step), 6, (m) => [...m, 0, 0, 1]));
     const perspective3x3 = perspective(step);
     const isErased = eraseFlag(step)[0] !== 0;
     return {
       affine: affine3x3,
-      affineInverse: eachOf(affine3x3, 9, invert),
+      affineInverse: Float64Array.from(eachOf(affine3x3, 9, invert)),
       affineFlag: affineFlag(step),
       perspective: perspective3x3,
-      perspectiveInverse: eachOf(perspective3x3, 9, invert),
+      perspectiveInverse: Float64Array.from(eachOf(perspective3x3, 9, invert)),
       perspectiveFlag: perspectiveFlag(step),
       jitterFlag: jitterFlag(step),
       jitterFactors: jitterFactors(step),
@@ -85,9 +85,7 @@ function recordedCutouts(rows: (name: string) => (step: number) => Float32Array)
 }
 
 /** Every `size` values changed into others, one after the other. */
-function eachOf(values: Float32Array, size: number, change: (part: Float32Array) => ArrayLike<number>): Float32Array {
-  const parts = Array.from({ length: values.length / size }, (_, i) =>
-    change(values.subarray(i * size, (i + 1) * size)),
-  );
-  return Float32Array.from(parts.flatMap((part) => Array.from(part)));
+function eachOf(values: Float32Array, size: number, change: (part: Float32Array) => Iterable<number>): number[] {
+  const parts = Array.from({ length: values.length / size }, (_, i) => values.subarray(i * size, (i + 1) * size));
+  return parts.flatMap((part) => [...change(part)]);
 }

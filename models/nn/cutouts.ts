@@ -10,6 +10,7 @@ import { dimProduct, dimQuotient, type Dim } from '../onnx/shapes.ts';
 import { RefereeError } from '../../errors.ts';
 import { colourJitter } from './colour-jitter.ts';
 import { erase } from './erase.ts';
+import type { PlaceType } from './homography.ts';
 import type { OwnAdjoint, WithAdjoints } from './own-adjoint.ts';
 import { addNoise, normalise, type Normalisation } from './pixel-values.ts';
 import { poolToSize } from './pool-to-size.ts';
@@ -21,7 +22,7 @@ import type { WarpWindows } from './warp-window.ts';
 export interface CutoutInputs {
   /** Source pixel to destination pixel, [B * n, 3, 3]; anything invertible where the flag is 0, such as the identity. */
   readonly affine: Value;
-  /** Destination pixel to source pixel, [B * n, 3, 3]. */
+  /** Destination pixel to source pixel, [B * n, 3, 3], in the type of places. */
   readonly affineInverse: Value;
   readonly perspective: Value;
   readonly perspectiveInverse: Value;
@@ -51,18 +52,20 @@ export interface CutoutSizes {
   readonly S: number;
   /** Name of the number of lanes, "B" by default. */
   readonly lanes?: Dim;
+  /** Type of the inverse matrices and of all that follows from them up to the warps' weights; float64 by default. */
+  readonly places?: PlaceType;
 }
 
 /** Declares the inputs. */
-export function cutoutInputs(b: GraphBuilder, { n, S, lanes = 'B' }: CutoutSizes): CutoutInputs {
+export function cutoutInputs(b: GraphBuilder, { n, S, lanes = 'B', places = 'float64' }: CutoutSizes): CutoutInputs {
   const all = dimProduct([lanes, n]);
   const input = (field: keyof CutoutInputs, shape: readonly Dim[], dtype: DType = 'float32'): Value =>
     b.input(`cutouts.${field}`, dtype, shape);
   return {
     affine: input('affine', [all, 3, 3]),
-    affineInverse: input('affineInverse', [all, 3, 3]),
+    affineInverse: input('affineInverse', [all, 3, 3], places),
     perspective: input('perspective', [all, 3, 3]),
-    perspectiveInverse: input('perspectiveInverse', [all, 3, 3]),
+    perspectiveInverse: input('perspectiveInverse', [all, 3, 3], places),
     affineFlag: input('affineFlag', [all]),
     perspectiveFlag: input('perspectiveFlag', [all]),
     jitterFlag: input('jitterFlag', [all]),

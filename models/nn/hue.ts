@@ -1,7 +1,8 @@
 /**
  * @file Rotation of the hue as kornia's `adjust_hue`: to hue, saturation, value; the hue moved; and back. Nothing is
- * clamped. The way back is one formula for all six sectors: channel n (5 red, 3 green, 1 blue) is v - v s t(n + h) with
- * t(k) = clamp(min(k, 4 - k), 0, 1), k modulo 6 and h in sixths of a turn.
+ * clamped. The way back is one formula for all six sectors: channel n (3 red, 1 green, -1 blue) is v - v s t(n + h) with
+ * t(k) = clamp(2 - |k|, 0, 1), h in sixths of a turn and k modulo 6 in -3..3: where t is not constant, k is small and so
+ * is its rounding.
  *
  * The adjoint is a closed form: in it the division by max - min cancels against the saturation, so it is exact for nearly
  * equal channels and finite for equal ones.
@@ -72,14 +73,15 @@ function rotate(b: GraphBuilder, x: Value, turns: Value): Rotation {
   const choose = (ifRed: Value, ifGreen: Value, ifBlue: Value): Value =>
     op.where(b, isRed, ifRed, op.where(b, isGreen, ifGreen, ifBlue));
   const difference = choose(op.sub(b, green, blue), op.sub(b, blue, red), op.sub(b, red, green));
-  const sector = choose(b.scalar(0), b.scalar(2), b.scalar(4));
+  const perChannel = (values: readonly number[]): Value => b.constant(float32(values, [1, 3, 1]));
+  // n + 0, n + 2 and n + 4, modulo 6.
+  const sector = choose(perChannel([3, 1, -1]), perChannel([-1, 3, 1]), perChannel([1, -1, 3]));
   const divisor = op.where(b, op.greater(b, chroma, b.scalar(0)), chroma, b.scalar(1));
   const slope = op.div(b, difference, divisor);
-  const hue = op.add(b, op.add(b, slope, sector), op.mulScalar(b, turns, 6));
-  const unwrapped = op.add(b, hue, b.constant(float32([5, 3, 1], [1, 3, 1])));
-  const sixes = op.mulScalar(b, op.floor(b, op.mulScalar(b, unwrapped, 1 / 6)), 6);
+  const unwrapped = op.add(b, op.add(b, slope, op.mulScalar(b, turns, 6)), sector);
+  const sixes = op.mulScalar(b, op.floor(b, op.addScalar(b, op.mulScalar(b, unwrapped, 1 / 6), 0.5)), 6);
   const phase = op.sub(b, unwrapped, sixes);
-  const share = op.clip(b, op.min(b, phase, op.sub(b, b.scalar(4), phase)), { min: 0, max: 1 });
+  const share = op.clip(b, op.sub(b, b.scalar(2), op.abs(b, phase)), { min: 0, max: 1 });
   const fullness = op.div(b, highest, op.addScalar(b, highest, EPSILON));
   const output = op.sub(b, highest, op.mul(b, op.mul(b, fullness, chroma), share));
   return { output, channels, highest, lowest, chroma, isRed, isGreen, slope, fullness, phase, share };
@@ -96,8 +98,9 @@ function rotateAdjoint(b: GraphBuilder, cotangent: Value, forward: Rotation): Va
   const float = (condition: Value): Value => op.cast(b, condition, 'float32');
   const ones = b.constant(float32([1, 1, 1], [1, 3]));
   const overChannels = (values: Value): Value => op.matMul(b, ones, values);
-  const falling = op.and(b, op.greater(b, phase, b.scalar(3)), op.less(b, phase, b.scalar(4)));
-  const shareSlope = op.sub(b, float(op.less(b, phase, one)), float(falling));
+  const rising = op.and(b, op.greaterOrEqual(b, phase, b.scalar(-2)), op.less(b, phase, b.scalar(-1)));
+  const falling = op.and(b, op.greater(b, phase, one), op.less(b, phase, b.scalar(2)));
+  const shareSlope = op.sub(b, float(rising), float(falling));
   const sum = overChannels(cotangent);
   const byShare = overChannels(op.mul(b, cotangent, share));
   const byHue = op.mul(b, fullness, overChannels(op.mul(b, cotangent, shareSlope)));

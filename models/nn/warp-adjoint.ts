@@ -9,10 +9,10 @@ import { float32 } from '../onnx/dtype.ts';
 import type { Value } from '../onnx/graph.ts';
 import * as op from '../onnx/ops.ts';
 import type { Dim } from '../onnx/shapes.ts';
-import { projectPixels } from './homography.ts';
+import { floating, projectPixels } from './homography.ts';
 
 export interface WarpAdjointOptions {
-  /** s(q): where the warp sampled for each destination pixel, [N, 2, H, W], x then y, in source pixels. */
+  /** s(q): where the warp sampled for each destination pixel, [N, 2, H, W], x then y, in source pixels; any float type. */
   readonly places: Value;
   /** A: source pixel to destination pixel, [N, 3, 3]. */
   readonly forward: Value;
@@ -31,8 +31,9 @@ export function warpAdjointGather(b: GraphBuilder, cotangent: Value, options: Wa
   const x = framedPlane(b, places, 0);
   const y = framedPlane(b, places, 1);
   const values = Array.from({ length: channels }, (_, channel) => framedPlane(b, cotangent, channel));
-  const ownX = b.constant(float32(coordinates(height, width, 'x'), [1, height * width]), 'pixelColumns');
-  const ownY = b.constant(float32(coordinates(height, width, 'y'), [1, height * width]), 'pixelRows');
+  const own = (axis: 'x' | 'y'): Value =>
+    b.constant(floating(places.dtype, coordinates(height, width, axis), [1, height * width]), 'pixels');
+  const [ownX, ownY] = [own('x'), own('y')];
   const totals: Value[] = [];
   for (const line of lines) {
     for (const column of columns) {
@@ -92,9 +93,10 @@ function columnIndex(b: GraphBuilder, x: Value, { d, width }: OffsetOptions): Va
   return op.cast(b, op.clip(b, op.addScalar(b, x, d + 1), { min: 0, max: width + 1 }), 'int32');
 }
 
-/** max(0, 1 - |place - own|) */
+/** max(0, 1 - |place - own|), float32: the difference is below 1 where this is not 0, and may be rounded then. */
 function tent(b: GraphBuilder, place: Value, own: Value): Value {
-  return op.relu(b, op.sub(b, b.scalar(1), op.abs(b, op.sub(b, place, own))));
+  const difference = op.cast(b, op.sub(b, place, own), 'float32');
+  return op.relu(b, op.sub(b, b.scalar(1), op.abs(b, difference)));
 }
 
 /** x or y of all pixels in reading order. */

@@ -76,6 +76,14 @@ export function windowOfReach(reach: number): number {
   return window;
 }
 
+/**
+ * Whether a window loses no weight of one matrix, for images of size x size pixels: an affine matrix reaches equally far
+ * everywhere, of a homography the corners of the image decide but for the margin.
+ */
+export function holdsWeights(window: number, matrix: Matrix, size: number): boolean {
+  return 2 * reachAt(matrix, imageCorners(size)) * (1 + MARGIN) <= window;
+}
+
 /** The reach of one matrix: over the pixels (x, y) given, all four corners of the square of d. */
 export function reachAt(matrix: Matrix, pixels: Iterable<readonly [number, number]>): number {
   let reach = 0;
@@ -105,12 +113,7 @@ function project(m: Matrix, x: number, y: number): [number, number] {
 function perspectiveReach(distortion: number, size: number): number {
   const last = size - 1;
   const inwards = (distortion * size) / 2;
-  const corners = [
-    [0, 0],
-    [last, 0],
-    [last, last],
-    [0, last],
-  ] as const;
+  const corners = imageCorners(size);
   let reach = 1;
   for (let ends = 0; ends < 256; ends += 1) {
     const moved = corners.map(([x, y], i): [number, number] => [
@@ -120,6 +123,16 @@ function perspectiveReach(distortion: number, size: number): number {
     reach = Math.max(reach, reachAt(squareToQuadrilateral(moved, last), corners));
   }
   return reach;
+}
+
+function imageCorners(size: number): readonly (readonly [number, number])[] {
+  const last = size - 1;
+  return [
+    [0, 0],
+    [last, 0],
+    [last, last],
+    [0, last],
+  ];
 }
 
 /** The homography that sends (0, 0), (side, 0), (side, side), (0, side) to four points. */

@@ -8,7 +8,7 @@ import { encodeText } from '../architectures/clip-text.ts';
 import { predict } from '../architectures/unet-2d-condition.ts';
 import { vjp } from '../autodiff/differentiate.ts';
 import type { Rule } from '../autodiff/rule.ts';
-import type { CutoutOptions } from '../nn/cutouts.ts';
+import type { CutoutOptions, CutoutSizes } from '../nn/cutouts.ts';
 import { cutoutInputs, cutouts } from '../nn/cutouts.ts';
 import { lowerGroupNorms } from '../nn/lower-group-norm.ts';
 import type { OwnAdjoint } from '../nn/own-adjoint.ts';
@@ -98,8 +98,10 @@ export interface AlignmentOptions {
   readonly cutouts: number;
   /** Whether the contrastive loss is computed too. */
   readonly hasContrast: boolean;
-  /** Form of the warps' adjoint: gathering adds in one order on every device, scattering is the quicker one on a CPU. */
+  /** Form of the warps' adjoint: gathering is quicker and adds in one order on every device, scattering has no windows. */
   readonly adjoint: CutoutOptions['adjoint'];
+  /** Type of the warps' places. */
+  readonly places: NonNullable<CutoutSizes['places']>;
 }
 
 /**
@@ -176,8 +178,8 @@ interface Losses {
 /** image [B, 3, H, W] -> every loss of every cutout. */
 function appendLosses(b: GraphBuilder, parts: PackParts, options: AlignmentOptions, image: Value): Losses {
   const { referee } = parts;
-  const { cutouts: n } = options;
-  const inputs = cutoutInputs(b, { n, S: referee.imageSize, lanes: LANES });
+  const { cutouts: n, places } = options;
+  const inputs = cutoutInputs(b, { n, S: referee.imageSize, lanes: LANES, places });
   const { output: pixels, stages, adjoints } = b.scope('cutouts', () =>
     cutouts(b, image, inputs, { mean: referee.mean, std: referee.std, adjoint: options.adjoint }),
   );

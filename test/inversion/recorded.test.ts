@@ -22,10 +22,10 @@ test('matrices become 3x3 and get their inverses', () => {
   expect(perspective).toEqual(recorded.row('input.perspective_matrix', 7));
   expect(Array.from(jitterOrder).sort()).toEqual([0, 1, 2, 3]);
   // Where the matrix takes the pixel (3, 20), the inverse brings it back from.
-  const at = (m: Float32Array, x: number, y: number) =>
+  const at = (m: Float32Array | Float64Array, x: number, y: number) =>
     [m[0]! * x + m[1]! * y + m[2]!, m[3]! * x + m[4]! * y + m[5]!] as const;
   const [x, y] = at(affineInverse, ...at(affine, 3, 20));
-  expect(Math.abs(x - 3) + Math.abs(y - 20)).toBeLessThan(1e-4);
+  expect(Math.abs(x - 3) + Math.abs(y - 20)).toBeLessThan(1e-12);
 });
 
 test('a rectangle whose flag is 0 erases nothing', () => {

@@ -9,6 +9,7 @@ import { expect } from 'vitest';
 import { invert } from '../../inversion/warp.ts';
 import { vjp } from '../../models/autodiff/differentiate.ts';
 import type { Rule } from '../../models/autodiff/rule.ts';
+import { floating, type PlaceType } from '../../models/nn/homography.ts';
 import type { OwnAdjoint } from '../../models/nn/own-adjoint.ts';
 import type { GraphBuilder } from '../../models/onnx/builder.ts';
 import type { Tensor } from '../../models/onnx/dtype.ts';
@@ -85,11 +86,9 @@ export function squareMatrices(matrices: Tensor): Tensor {
   return float32(square.flat(), [n, 3, 3]);
 }
 
-export function inverses(matrices: Tensor): Tensor {
-  return float32(
-    eachMatrix(matrices).flatMap((m) => [...invert(m)]),
-    matrices.shape,
-  );
+export function inverses(matrices: Tensor, places: PlaceType = 'float64'): Tensor {
+  const values = eachMatrix(matrices).flatMap((m) => [...invert(m)]);
+  return floating(places, values, matrices.shape);
 }
 
 /** [n, 3, 3] as n arrays of 9. */

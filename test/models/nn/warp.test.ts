@@ -1,14 +1,17 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { warp, type WarpOptions } from '../../../models/nn/warp.ts';
+import type { PlaceType } from '../../../models/nn/homography.ts';
 import { reachAt, windowOfReach } from '../../../models/nn/warp-window.ts';
 import { GraphBuilder } from '../../../models/onnx/builder.ts';
 import { float32 } from '../../../models/onnx/dtype.ts';
 import {
+  asFloat32,
   augmentCases,
   augmentFixture,
   eachMatrix,
   expectAsStated,
+  expectWithin,
   gradientOf,
   inverses,
   squareMatrices,
@@ -18,7 +21,7 @@ import { runGraph } from '../../support/run-graph.ts';
 
 const cases = augmentCases.filter((name) => name.startsWith('affine-') || name.startsWith('perspective-'));
 
-async function run(name: string, window?: number) {
+async function run(name: string, { places, window }: { places: PlaceType; window?: number }) {
   const fixture = augmentFixture(name);
   const image = tensorOf(fixture, 'input.image');
   const forward = squareMatrices(tensorOf(fixture, 'input.matrix'));
@@ -27,13 +30,13 @@ async function run(name: string, window?: number) {
   const g = b.input('g', 'float32', ['N', ...image.shape.slice(1)]);
   const inputs = {
     forward: b.input('forward', 'float32', ['N', 3, 3]),
-    inverse: b.input('inverse', 'float32', ['N', 3, 3]),
+    inverse: b.input('inverse', places, ['N', 3, 3]),
   };
   const { output, grid, adjoints } = warp(b, x, inputs, { ...optionsOf(name), ...(window && { window }) });
   b.output('y', output);
   b.output('grid', grid);
   b.output('gradient', gradientOf(b, { value: output, cotangent: g }, { wrt: x, adjoints }));
-  const feeds = { x: image, g: tensorOf(fixture, 'cotangent.image'), forward, inverse: inverses(forward) };
+  const feeds = { x: image, g: tensorOf(fixture, 'cotangent.image'), forward, inverse: inverses(forward, places) };
   return runGraph(b.build(), feeds);
 }
 
@@ -46,25 +49,44 @@ function optionsOf(name: string): WarpOptions {
   };
 }
 
-test.each(cases)('agrees with kornia: %s', async (name) => {
-  const result = await run(name);
-  expectAsStated(name, 'output.image', result['y']);
-  expectAsStated(name, 'output.grid', result['grid']);
-  expectAsStated(name, 'gradient.image', result['gradient']);
+describe.each(['float64', 'float32'] as const)('places in %s', (places) => {
+  test.each(cases)('agrees with kornia: %s', async (name) => {
+    const result = await run(name, { places });
+    expect(result['grid']!.dtype).toBe(places);
+    expectAsStated(name, 'output.image', result['y']);
+    expectAsStated(name, 'output.grid', asFloat32(result['grid']!));
+    expectAsStated(name, 'gradient.image', result['gradient']);
+  });
+
+  test.each(cases.filter((name) => optionsOf(name).paddingMode === 'zeros'))(
+    'agrees with kornia, cotangents gathered: %s',
+    async (name) => {
+      const result = await run(name, { places, window: windowOf(name) });
+      expectAsStated(name, 'output.image', result['y']);
+      expectAsStated(name, 'gradient.image', result['gradient']);
+    },
+  );
 });
 
-test.each(cases.filter((name) => optionsOf(name).paddingMode === 'zeros'))(
-  'agrees with kornia, cotangents gathered: %s',
-  async (name) => {
-    const matrices = eachMatrix(squareMatrices(tensorOf(augmentFixture(name), 'input.matrix')));
-    const [, , height, width] = tensorOf(augmentFixture(name), 'input.image').shape as [number, number, number, number];
-    const pixels = Array.from({ length: height * width }, (_, at) => [at % width, Math.floor(at / width)] as const);
-    const window = windowOfReach(Math.max(...matrices.map((matrix) => reachAt(matrix, pixels))));
-    const result = await run(name, window);
-    expectAsStated(name, 'output.image', result['y']);
-    expectAsStated(name, 'gradient.image', result['gradient']);
-  },
-);
+/** The smallest that loses nothing of a fixture's matrices. */
+function windowOf(name: string): number {
+  const matrices = eachMatrix(squareMatrices(tensorOf(augmentFixture(name), 'input.matrix')));
+  const [, , height, width] = tensorOf(augmentFixture(name), 'input.image').shape as [number, number, number, number];
+  const pixels = Array.from({ length: height * width }, (_, at) => [at % width, Math.floor(at / width)] as const);
+  return windowOfReach(Math.max(...matrices.map((matrix) => reachAt(matrix, pixels))));
+}
+
+/** Of the largest value: one rounding of the result, and one of each of four weights and products on the way back. */
+const ROUNDING = { image: 2 ** -24, gradient: 6 * 2 ** -24 };
+
+test.each(cases)('places in float64 leave nothing but the rounding of images: %s', async (name) => {
+  const fixture = augmentFixture(name);
+  const isGathered = optionsOf(name).paddingMode === 'zeros';
+  const result = await run(name, { places: 'float64', ...(isGathered && { window: windowOf(name) }) });
+  // Expected values were rounded once, too.
+  expectWithin(result['y'], tensorOf(fixture, 'output.image'), 2 * ROUNDING.image, `${name} image`);
+  expectWithin(result['gradient'], tensorOf(fixture, 'gradient.image'), ROUNDING.gradient, `${name} gradient`);
+});
 
 test('a flag of 0 leaves the image and its cotangent exactly as they are', async () => {
   const b = new GraphBuilder('warp');
