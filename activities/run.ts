@@ -45,12 +45,6 @@ export async function startRun(request: RunRequest): Promise<RunSummary> {
   const { run } = spec;
   for (const message of spec.notes) onEvent({ type: 'note', run, message });
   const store = openStore(request.store);
-  await store.check({ bytesNeeded: spec.items.length * BYTES_PER_ITEM });
-  await createRun(store, {
-    run,
-    record: runRecord(run, spec.items.length, pack),
-    prompts: spec.items.map(promptRow),
-  });
   const states = await itemStates(
     store,
     run,
@@ -60,7 +54,9 @@ export async function startRun(request: RunRequest): Promise<RunSummary> {
   await tellSkipped(request, store, spec, states);
 
   let outcome = { succeeded: 0, failed: 0 };
-  if (pending.length > 0) outcome = await search(request, { store, pack, spec, states, pending });
+  const work = { store, pack, spec, states, pending };
+  if (pending.length > 0) outcome = await search(request, work);
+  else await prepareStore(work);
   const skipped = spec.items.length - pending.length;
   const isWhole = outcome.succeeded + outcome.failed === pending.length;
   await writeManifest(
@@ -91,10 +87,15 @@ interface Search {
   readonly pending: readonly ItemSpec[];
 }
 
-async function search(
-  request: RunRequest,
-  { store, pack, spec, states, pending }: Search,
-): Promise<{ succeeded: number; failed: number }> {
+/** The first that is written of a run: everything else that can be wrong with a request is known by then. */
+async function prepareStore({ store, pack, spec, pending }: Search): Promise<void> {
+  const { run, items } = spec;
+  await store.check({ bytesNeeded: pending.length * BYTES_PER_ITEM });
+  await createRun(store, { run, record: runRecord(run, items.length, pack), prompts: items.map(promptRow) });
+}
+
+async function search(request: RunRequest, work: Search): Promise<{ succeeded: number; failed: number }> {
+  const { store, pack, spec, states, pending } = work;
   const { onEvent, signal, threads } = request;
   const { run } = spec;
   await using devices = await openDevices({
@@ -105,6 +106,7 @@ async function search(
   const lanes = Math.min(request.lanes ?? DEFAULT_LANES, pending.length);
   const { plan, bytes, adjoint } = await choosePlan(pack, devices, { lanes, items: pending });
   const engine = await Engine.open(pack, devices.all, { plan, adjoint });
+  await prepareStore(work);
   onEvent({
     type: 'plan',
     run,
