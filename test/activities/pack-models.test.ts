@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { COMMON_WINDOWS } from '../../activities/lane-adjoints.ts';
 import { PackModels } from '../../activities/pack-models.ts';
+import { noiseBank } from '../../inversion/noise-bank.ts';
+import { philoxNoise } from '../../inversion/noise.ts';
+import { SHAPES_DEFAULTS } from '../../inversion/options.ts';
 import type { PackParts } from '../../models/packs/parts.ts';
 import { openParts } from '../../models/packs/parts.ts';
 import type { Pack } from '../../models/packs/resolve.ts';
@@ -13,6 +17,8 @@ import { callAll, testLanes } from './support/lanes.ts';
 
 /** Plans add up the same float32 numbers in another order. */
 const RTOL_ORDER = 2e-5;
+/** Places that are off by a few units in the last place of 64 pixels. */
+const RTOL_PLACES = 1e-4;
 
 let devices: Device[];
 let pack: Pack;
@@ -66,6 +72,41 @@ describe('a lane keeps its bytes', () => {
   });
 });
 
+describe('a lane whose matrices stretch too far for small windows', () => {
+  let far: TestLane;
+
+  beforeAll(() => {
+    const options = { ...SHAPES_DEFAULTS, perspectiveProbability: 1, perspectiveDistortion: 0.9 };
+    const noise = philoxNoise(1, noiseBank(3 * models.cutoutSize ** 2));
+    far = { ...lanes[1]!, cutouts: noise.cutouts(1, options, models.cutoutSize) };
+  });
+
+  test.each([{ kind: 'fused' }, { kind: 'split', cutouts: 2 }] as const)(
+    'scatters, and leaves the bytes of those beside it: $kind',
+    async (plan) => {
+      const own = new PackModels(parts, [devices[0]!], { plan });
+      const scattering = new PackModels(parts, [devices[0]!], { plan, adjoint: 'scatter' });
+      const names = ['gradient', 'itm', 'itg', 'itc'];
+      const together = await callAll(own, [lanes[0]!, far, lanes[2]!], { itcWeight: 0.5 });
+      const [first, second, third] = [
+        await callAll(own, pick(0), { itcWeight: 0.5 }),
+        await callAll(scattering, [far], { itcWeight: 0.5 }),
+        await callAll(own, pick(2), { itcWeight: 0.5 }),
+      ];
+      for (const name of names) {
+        const alone = [first, second, third].flatMap((values) => [...values[name]!]);
+        expect([...together[name]!], name).toEqual(alone);
+      }
+    },
+  );
+
+  test('would lose cotangents in them', async () => {
+    const cut = new PackModels(parts, [devices[0]!], { adjoint: { gather: COMMON_WINDOWS } });
+    const [expected, found] = [await callAll(models, [far]), await callAll(cut, [far])];
+    expect(relativeError(found['gradient']!, expected['gradient']!)).toBeGreaterThan(10 * RTOL_ORDER);
+  });
+});
+
 describe('plans and forms give the same numbers to rounding', () => {
   test.each([1, 2, 3])('split, %i cutouts at a time, as fused', async (cutouts) => {
     const split = new PackModels(parts, [devices[0]!], { plan: { kind: 'split', cutouts } });
@@ -78,7 +119,16 @@ describe('plans and forms give the same numbers to rounding', () => {
   test('gathering adjoint of the warps as scattering', async () => {
     const gather = windowFor({ maxDegrees: 15, maxDistortion: 0.2 }, models.cutoutSize);
     const gathering = new PackModels(parts, [devices[0]!], { adjoint: { gather } });
-    const [expected, found] = [await callAll(models, pick(1, 2)), await callAll(gathering, pick(1, 2))];
+    const scattering = new PackModels(parts, [devices[0]!], { adjoint: 'scatter' });
+    const [expected, found] = [await callAll(scattering, pick(1, 2)), await callAll(gathering, pick(1, 2))];
     expect(relativeError(found['gradient']!, expected['gradient']!)).toBeLessThan(RTOL_ORDER);
+  });
+
+  test('places in float32 as in float64', async () => {
+    const rounded = new PackModels(parts, [devices[0]!], { places: 'float32' });
+    const [expected, found] = [await callAll(models, pick(1, 2)), await callAll(rounded, pick(1, 2))];
+    const error = relativeError(found['gradient']!, expected['gradient']!);
+    expect(error).toBeLessThan(RTOL_PLACES);
+    expect(error).toBeGreaterThan(0);
   });
 });

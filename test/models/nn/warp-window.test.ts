@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
 import { affineMatrix, imageCorners, perspectiveMatrix } from '../../../inversion/warp.ts';
-import { LARGEST_WINDOW, reachAt, windowFor } from '../../../models/nn/warp-window.ts';
+import { holdsWeights, LARGEST_WINDOW, reachAt, windowFor } from '../../../models/nn/warp-window.ts';
 import { pseudorandom } from '../../support/augment.ts';
 import { toNumbers } from '../../support/numbers.ts';
 
@@ -27,6 +27,24 @@ test('windows of the defaults: 3 for turns of 30 degrees and for a distortion of
     expect(windowFor({ maxDegrees: 30, maxDistortion: 0.2 }, size)).toEqual({ affine: 3, perspective: 3 });
   }
   expect(windowFor({ maxDegrees: 0, maxDistortion: 0 }, 64)).toEqual({ affine: 3, perspective: 3 });
+});
+
+test('what the corners of an image say of a window holds for all its pixels', () => {
+  const size = 28;
+  const pixels = Array.from({ length: size * size }, (_, at) => [at % size, Math.floor(at / size)] as const);
+  const random = uniforms(40);
+  const held = Array.from({ length: 300 }, () => {
+    const shares = Array.from({ length: 8 }, () => random.next().value);
+    const matrix = inward(shares, 0.9 * random.next().value, size);
+    const isHeld = holdsWeights(3, matrix, size);
+    if (isHeld) expect(2 * reachAt(matrix, pixels)).toBeLessThanOrEqual(3);
+    return isHeld;
+  });
+  expect(new Set(held).size).toBe(2);
+  expect(holdsWeights(3, affineMatrix({ degrees: 45, translation: [9, 9], center: [13.5, 13.5] }), size)).toBe(true);
+  expect(holdsWeights(3, [2, 0, 0, 0, 2, 0, 0, 0, 1], size)).toBe(false);
+  // The horizon crosses the image.
+  expect(holdsWeights(3, [1, 0, 0, 0, 1, 0, -0.1, 0, 1], size)).toBe(false);
 });
 
 test('a turn of 45 degrees stretches a pixel most, by the square root of 2', () => {
