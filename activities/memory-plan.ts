@@ -1,7 +1,7 @@
 /**
  * @file Chooses how the alignment is computed, from an estimate of memory that is said before the run begins.
  */
-import { freemem } from 'node:os';
+import { totalmem } from 'node:os';
 
 import type { MethodOptions } from '../inversion/options.ts';
 import { LARGEST_WINDOW, windowFor } from '../models/nn/warp-window.ts';
@@ -16,10 +16,19 @@ import type { Devices } from './devices.ts';
 import { COMMON_WINDOWS } from './lane-adjoints.ts';
 import { placesOn, type AdjointChoice, type Plan } from './pack-models.ts';
 
-/** Share of the free memory that a plan may take. */
-const SHARE_OF_FREE = 0.7;
-/** Before anything is loaded: Node, onnxruntime and its code, per process. */
-const PROCESS_BYTES = 150e6;
+/**
+ * Share of the machine's memory that a plan may take. Not of what is free now: plans agree to rounding only, and a search
+ * that goes on tomorrow must end with the bytes that it would have had today.
+ */
+const SHARE_OF_MEMORY = 0.6;
+/**
+ * What a process takes beside the tensors of its graphs, measured by `bench/memory.ts`: Node, the graphs while they are
+ * built, onnxruntime. Weights are there twice, as read and as packed for products. An arena grows by doubling and keeps
+ * what it has, so that three times what is alive at one time is taken.
+ */
+const PROCESS_BYTES = 280e6;
+const WEIGHT_COPIES = 2;
+const ARENA_GROWTH = 3;
 
 export interface ChosenPlan {
   readonly plan: Plan;
@@ -36,7 +45,7 @@ export interface PlanRequest {
   readonly isOpen?: boolean;
 }
 
-/** `fused` where it fits into the free memory, else `split` with one cutout at a time. */
+/** `fused` where it fits into the machine's memory, else `split` with one cutout at a time. */
 export async function choosePlan(
   pack: Pack,
   { all, provider }: Pick<Devices, 'all' | 'provider'>,
@@ -54,7 +63,7 @@ export async function choosePlan(
     return PROCESS_BYTES + all.length * bytes;
   };
   const fused = total({ kind: 'fused' });
-  if (fused <= SHARE_OF_FREE * freemem()) return { plan: { kind: 'fused' }, adjoint, bytes: fused };
+  if (fused <= SHARE_OF_MEMORY * totalmem()) return { plan: { kind: 'fused' }, adjoint, bytes: fused };
   const split: Plan = { kind: 'split', cutouts: 1 };
   return { plan: split, adjoint, bytes: total(split) };
 }
@@ -68,7 +77,7 @@ interface Sizes {
   readonly hasSearch: boolean;
 }
 
-/** Weights of every graph that a device loads, and the largest working set: graphs run one after the other. */
+/** Weights of every graph that a device loads, and the arenas of their sessions. */
 function planBytes(parts: PackParts, { plan, cutouts, warps, lanes, hasSearch }: Sizes): number {
   const options = (n: number): AlignmentOptions => ({ cutouts: n, hasContrast: false, ...warps });
   const alignment: Graph[] =
@@ -83,8 +92,7 @@ function planBytes(parts: PackParts, { plan, cutouts, warps, lanes, hasSearch }:
   ];
   const estimates = all.map((graph) => estimateMemory(graph, { B: lanes }));
   const weights = estimates.reduce((sum, estimate) => sum + estimate.weights, 0);
-  // An arena keeps what its session once took.
-  return weights + estimates.reduce((sum, { activations }) => sum + activations, 0);
+  return WEIGHT_COPIES * weights + ARENA_GROWTH * estimates.reduce((sum, { activations }) => sum + activations, 0);
 }
 
 /** Windows that hold for every search of the run; the largest where none is known. */

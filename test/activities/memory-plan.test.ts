@@ -1,0 +1,40 @@
+import { fileURLToPath } from 'node:url';
+
+import { execa } from 'execa';
+import { describe, expect, test } from 'vitest';
+
+import { choosePlan } from '../../activities/memory-plan.ts';
+import { SHAPES_DEFAULTS } from '../../inversion/options.ts';
+import { openPack } from '../../models/packs/resolve.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+describe('the estimate of memory', () => {
+  // A run must not take more than was said before it; an estimate far above the truth would refuse what fits.
+  test.each([
+    [1, 1],
+    [8, 1],
+    [4, 2],
+  ])('covers the peak of a process with %i lanes on %i devices, and not by much', async (lanes, devices) => {
+    const { stdout } = await execa('tsx', ['bench/memory.ts', String(lanes), String(devices)], {
+      cwd: root,
+      preferLocal: true,
+    });
+    const { estimate, peak } = JSON.parse(stdout) as { estimate: number; peak: number };
+    expect(peak).toBeLessThan(1.1 * estimate);
+    expect(peak).toBeGreaterThan(0.6 * estimate);
+  });
+
+  test('grows with lanes, cutouts and devices', async () => {
+    const pack = await openPack('shapes');
+    const bytes = async (lanes: number, cutouts: number, devices: number): Promise<number> => {
+      const all = new Array<never>(devices);
+      const items = [{ options: { ...SHAPES_DEFAULTS, cutouts } }];
+      return (await choosePlan(pack, { all, provider: 'cpu' }, { lanes, items })).bytes;
+    };
+    const base = await bytes(2, 3, 1);
+    expect(await bytes(4, 3, 1)).toBeGreaterThan(base);
+    expect(await bytes(2, 6, 1)).toBeGreaterThan(base);
+    expect(await bytes(2, 3, 2)).toBeGreaterThan(base);
+  });
+});
