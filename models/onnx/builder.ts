@@ -8,7 +8,7 @@ import { int64, scalar } from './dtype.ts';
 import { AttributeReader, OPSET } from './graph.ts';
 import type { Attributes, ByteRange, Graph, Initializer, Node, Value } from './graph.ts';
 import { inferNode } from './infer.ts';
-import type { Inferred } from './infer.ts';
+import type { Inferred } from './infer/rule.ts';
 import type { Dim, Shape } from './shapes.ts';
 import { dimProduct, isUnknown } from './shapes.ts';
 

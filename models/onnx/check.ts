@@ -7,7 +7,7 @@ import { DTYPES, elementCount } from './dtype.ts';
 import type { Graph, Initializer, Node, Value } from './graph.ts';
 import { AttributeReader, OPSET } from './graph.ts';
 import { inferNode } from './infer.ts';
-import type { InferContext } from './infer.ts';
+import type { InferContext } from './infer/rule.ts';
 import type { Dim } from './shapes.ts';
 import { formatShape, isStatic, isUnknown } from './shapes.ts';
 

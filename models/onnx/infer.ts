@@ -3,39 +3,14 @@
  * the contents of constants and of shape vectors; it returns one entry per output.
  */
 import { RefereeError } from '../../errors.ts';
-import type { DType, Tensor } from './dtype.ts';
-import type { AttributeReader, Value } from './graph.ts';
 import { elementwiseRules } from './infer/elementwise.ts';
 import { indexingRules } from './infer/indexing.ts';
 import { movementRules } from './infer/movement.ts';
 import { productRules } from './infer/products.ts';
 import { reductionRules } from './infer/reduction.ts';
+import type { InferContext, Inferred, InferRule } from './infer/rule.ts';
 import { samplingRules } from './infer/sampling.ts';
 import { shapeRules } from './infer/shape.ts';
-import type { Dim, Shape } from './shapes.ts';
-
-export interface InferContext {
-  readonly op: string;
-  /** Begins every message: node and operator. */
-  readonly where: string;
-  readonly inputs: readonly (Value | undefined)[];
-  readonly attributes: AttributeReader;
-  /** Number of outputs asked for. */
-  readonly outputs: number;
-  /** Contents of a constant. */
-  constant(value: Value): Tensor | undefined;
-  /** Elements of an integer vector (or scalar) as numbers or symbols. */
-  dims(value: Value): readonly Dim[] | undefined;
-}
-
-export interface Inferred {
-  readonly dtype: DType;
-  readonly shape: Shape;
-  /** Elements, where the output is an integer vector or scalar whose elements are known. */
-  readonly dims?: readonly Dim[] | undefined;
-}
-
-export type InferRule = (context: InferContext) => readonly Inferred[];
 
 const RULES: ReadonlyMap<string, InferRule> = new Map([
   ...Object.entries(elementwiseRules),

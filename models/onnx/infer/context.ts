@@ -3,9 +3,9 @@
  */
 import { RefereeError } from '../../../errors.ts';
 import type { Value } from '../graph.ts';
-import type { InferContext } from '../infer.ts';
 import type { Dim } from '../shapes.ts';
 import { formatShape, normalAxis } from '../shapes.ts';
+import type { InferContext } from './rule.ts';
 
 /** Input `at`, which the operator cannot do without. */
 export function required(context: InferContext, at: number): Value {

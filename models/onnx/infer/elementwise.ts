@@ -4,9 +4,9 @@
 import type { DType } from '../dtype.ts';
 import { dtypeOf } from '../dtype.ts';
 import type { Value } from '../graph.ts';
-import type { InferContext, InferRule } from '../infer.ts';
 import type { Dim } from '../shapes.ts';
 import { broadcastShapes, dimProduct, dimQuotient, dimSum } from '../shapes.ts';
+import type { InferContext, InferRule } from './rule.ts';
 import { axisOf, problem, required, sameType } from './context.ts';
 
 /** Output like the first input. */

@@ -1,9 +1,9 @@
 /**
  * @file Inference of gathering, scattering and selecting.
  */
-import type { InferRule } from '../infer.ts';
 import type { Dim } from '../shapes.ts';
 import { formatShape, unknownDim } from '../shapes.ts';
+import type { InferRule } from './rule.ts';
 import { axisOf, numbersOf, problem, required, sameType } from './context.ts';
 
 const gather: InferRule = (context) => {

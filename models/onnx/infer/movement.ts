@@ -1,9 +1,9 @@
 /**
  * @file Inference of operators that move elements without changing them.
  */
-import type { InferContext, Inferred, InferRule } from '../infer.ts';
 import type { Dim, Shape } from '../shapes.ts';
 import { broadcastShapes, dimProduct, dimQuotient, dimSum, formatShape, unknownDim } from '../shapes.ts';
+import type { InferContext, Inferred, InferRule } from './rule.ts';
 import { axisOf, expectEqual, numbersOf, problem, rankOf, required, sameType } from './context.ts';
 import { sizesOf } from './shape.ts';
 

@@ -1,10 +1,10 @@
 /**
  * @file Inference of matrix products, convolutions and pooling.
  */
-import type { InferContext, InferRule } from '../infer.ts';
 import type { Dim, Shape } from '../shapes.ts';
 import { broadcastShapes, dimProduct, formatShape, unknownDim } from '../shapes.ts';
 import { parseEinsum } from '../einsum.ts';
+import type { InferContext, InferRule } from './rule.ts';
 import { expectEqual, problem, required, sameType } from './context.ts';
 
 const matMul: InferRule = (context) => {

@@ -1,9 +1,9 @@
 /**
  * @file Inference of reductions and normalisations.
  */
-import type { InferContext, Inferred, InferRule } from '../infer.ts';
 import type { Dim } from '../shapes.ts';
 import { unknownDim } from '../shapes.ts';
+import type { InferContext, Inferred, InferRule } from './rule.ts';
 import { axisOf, expectEqual, numbersOf, problem, required, sameType } from './context.ts';
 
 /** Axes of a reduction: an input since operator set 13 or 18, an attribute before. */

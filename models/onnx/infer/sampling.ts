@@ -1,9 +1,9 @@
 /**
  * @file Inference of resizing and grid sampling.
  */
-import type { InferRule } from '../infer.ts';
 import type { Dim } from '../shapes.ts';
 import { dimProduct, formatShape, unknownDim } from '../shapes.ts';
+import type { InferRule } from './rule.ts';
 import { axisOf, numbersOf, problem, rankOf, required } from './context.ts';
 
 const resize: InferRule = (context) => {

@@ -3,9 +3,9 @@
  */
 import type { Tensor } from '../dtype.ts';
 import { DTYPES, dtypeOf, float32, int64 } from '../dtype.ts';
-import type { InferContext, Inferred, InferRule } from '../infer.ts';
 import type { Dim } from '../shapes.ts';
 import { dimProduct, unknownDim } from '../shapes.ts';
+import type { InferContext, Inferred, InferRule } from './rule.ts';
 import { numbersOf, problem, rankOf, required, sameType } from './context.ts';
 
 const shape: InferRule = (context) => {
