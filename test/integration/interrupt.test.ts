@@ -42,6 +42,26 @@ function wordsOfHint(stderr: string): string[] {
 
 describe('one signal', () => {
   test.each([
+    ['distil', ['--steps', '10']],
+    ['sample', ['--sample-steps', '10']],
+    ['best-of', ['--sample-steps', '4', '--candidates', '3']],
+  ])('%s goes on from the step where it was stopped', async (method, flags) => {
+    const argv = ['run', PROMPT, '--json', '--seed', '7', '--method', method, ...flags, ...ONE_DEVICE];
+    const [alone, stopped] = [await temporaryFolder(), await temporaryFolder()];
+    expect((await referee([...argv, '--store', alone])).code).toBe(0);
+    const first = await referee([...argv, '--store', stopped], {
+      onOutput: (text) => {
+        if (text.includes('"type":"step","step":7,')) process.emit('SIGINT');
+      },
+    });
+    expect(first.code).toBe(130);
+    const second = await referee([...argv, '--store', stopped]);
+    expect(second.code).toBe(0);
+    expect(second.events.find(({ type }) => type === 'start')).toMatchObject({ step: 7 });
+    expect(lasting(stopped)).toEqual(lasting(alone));
+  });
+
+  test.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const)(

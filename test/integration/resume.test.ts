@@ -31,9 +31,23 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
+/** Small enough that the average and the moments of the gradient take part in every picture. */
+const METHOD = [
+  '--steps',
+  String(STEPS),
+  '--ema-start',
+  '5',
+  '--ema-restart',
+  '3',
+  '--optimiser',
+  'adam',
+  '--lr',
+  '0.1',
+];
+
 /** Three searches on two lanes. */
 function words(store: string): string[] {
-  const run = ['run', prompts, '--seed', '7', '--steps', String(STEPS), '--checkpoint-every', String(EVERY)];
+  const run = ['run', prompts, '--seed', '7', ...METHOD, '--checkpoint-every', String(EVERY)];
   return [...run, '--lanes', '2', '--store', store, '--json', ...ONE_DEVICE];
 }
 
@@ -73,11 +87,17 @@ test('killed at every kind of moment, it goes on and ends with the same bytes', 
     'while its code is loaded': () => sleep(150),
     'while its models are loaded': (child) => child.event(({ type }) => type === 'plan'),
     'before the first checkpoint': (child) => child.event(isStep(3)),
-    'while a checkpoint is written': (child) => until(() => hasFile(store, /checkpoints\/\.tmp-/), child),
+    'while a checkpoint is written': async (child) => {
+      await child.event(isStep(1));
+      await until(() => hasFile(store, /checkpoints\/\.tmp-/), child);
+    },
     'when a checkpoint is written': (child) => child.event(isCheckpoint(4)),
     'in the middle': (child) => child.event(isStep(6)),
     'between the last step and the picture': (child) => child.event(isCheckpoint(STEPS)),
-    'between picture and result': (child) => until(() => hasFile(store, /image\.png$/), child),
+    'between picture and result': async (child) => {
+      await child.event(isCheckpoint(STEPS));
+      await until(() => hasFile(store, /image\.png$/), child);
+    },
     'when the first picture is there': (child) => child.event(({ type }) => type === 'done'),
   };
   for (const [name, moment] of Object.entries(moments)) {
@@ -88,7 +108,10 @@ test('killed at every kind of moment, it goes on and ends with the same bytes', 
   const last = new Referee(words(store));
   const ended = await last.ended;
   expect([ended.code, ended.stderr]).toEqual([0, '']);
-  expect(ended.events.find(({ type }) => type === 'plan')).toMatchObject({ items: 3, skipped: 1 });
+  // Usually one is there; a second one if the kill at the first came after its result.
+  const plan = ended.events.find(({ type }) => type === 'plan')!;
+  expect([1, 2]).toContain(plan['skipped']);
+  expect(plan).toMatchObject({ items: 3 });
   expect(ended.events.at(-1)).toMatchObject({ type: 'summary', succeeded: 3, unfinished: 0 });
   processes.push(ended.events);
 
@@ -99,28 +122,28 @@ test('killed at every kind of moment, it goes on and ends with the same bytes', 
     for (const [item, steps] of Object.entries(repeated)) expect(steps, item).toBeLessThanOrEqual(EVERY);
   const plans = processes.flat().filter(({ type }) => type === 'plan');
   expect(plans[1]).toMatchObject({ continued: 0, started: 3 });
-  expect(plans.some((plan) => Number(plan['continued']) === 2)).toBe(true);
+  expect(plans.some(({ continued }) => continued === 2)).toBe(true);
   const notes = processes.flat().filter(({ type }) => type === 'note');
   expect(notes.filter(({ message }) => !String(message).startsWith('provider cpu'))).toEqual([]);
 });
 
 test('killed again and again at random moments, it comes to the end with the same bytes', async () => {
   const store = join(await temporaryFolder(), 'store');
-  const delays: number[] = [];
+  const moments: string[] = [];
   const processes: (readonly Event[])[] = [];
   const isOver = (): boolean => processes.at(-1)?.at(-1)?.['type'] === 'summary';
   while (!isOver() && processes.length < 40) {
     const child = new Referee(words(store));
-    await child.event(({ type }) => type === 'start');
-    // Sessions take most of the time after the first start; later processes live longer, so that there is an end.
-    delays.push(Math.random() * 300 * (processes.length + 1));
-    await Promise.race([sleep(delays.at(-1)), child.ended]);
+    const [told, delay] = [Math.ceil(Math.random() * 50), Math.random() * 30];
+    moments.push(`${told} events and ${delay.toFixed(1)} ms`);
+    await child.event(() => child.events.length >= told);
+    await Promise.race([sleep(delay), child.ended]);
     child.kill('SIGKILL');
     processes.push((await child.ended).events);
-    expect(tornFiles(store), `${delays.join(', ')} ms`).toEqual([]);
+    if (existsSync(store)) expect(tornFiles(store), moments.join(', ')).toEqual([]);
   }
-  expect(isOver(), `${delays.join(', ')} ms`).toBe(true);
-  expect(lasting(store), `${delays.join(', ')} ms`).toEqual(undisturbed);
+  expect(isOver(), moments.join(', ')).toBe(true);
+  expect(lasting(store), moments.join(', ')).toEqual(undisturbed);
   const most = Math.max(...repeatedSteps(processes).flatMap((repeated) => Object.values(repeated)), 0);
-  expect(most, `${delays.join(', ')} ms`).toBeLessThanOrEqual(EVERY);
+  expect(most, moments.join(', ')).toBeLessThanOrEqual(EVERY);
 });

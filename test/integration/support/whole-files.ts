@@ -36,7 +36,7 @@ export class Watch implements Disposable {
   readonly #timer: NodeJS.Timeout;
 
   constructor(folder: string) {
-    this.#timer = setInterval(() => this.#look(folder), 2);
+    this.#timer = setInterval(() => this.#look(folder), 5);
   }
 
   [Symbol.dispose](): void {
