@@ -1,7 +1,8 @@
 /**
- * @file Builds `dist/`: the TypeScript compiler and nothing else, then the executable bit of the command.
+ * @file Builds `dist/`: the TypeScript compiler and nothing else, then the executable bit of the command and its place
+ * among the commands of the checkout.
  */
-import { chmod, rm } from 'node:fs/promises';
+import { chmod, mkdir, rm, symlink } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
 import { execa } from 'execa';
@@ -19,3 +20,10 @@ const compiled = await execa('tsc', ['-p', 'tsconfig.build.json'], {
 });
 if (compiled.failed) process.exit(compiled.exitCode ?? 1);
 await chmod(new URL(`../${bin.referee}`, import.meta.url), 0o755);
+
+// npm links the commands of dependencies, not of the package itself; without this npx would install the checkout anew.
+const commands = new URL('../node_modules/.bin/', import.meta.url);
+await mkdir(commands, { recursive: true });
+const link = new URL('referee', commands);
+await rm(link, { force: true });
+if (process.platform !== 'win32') await symlink(`../../${bin.referee}`, link);
