@@ -80,7 +80,7 @@ interface Sizes {
 /** Weights of every graph that a device loads, and the arenas of their sessions. */
 function planBytes(parts: PackParts, { plan, cutouts, warps, lanes, hasSearch }: Sizes): number {
   const options = (n: number): AlignmentOptions => ({ cutouts: n, hasContrast: false, ...warps });
-  const alignment: Graph[] =
+  const alignment = (): Graph[] =>
     plan.kind === 'fused'
       ? [graphs.alignmentGraph(parts, options(cutouts))]
       : [graphs.refereesGraph(parts, options(plan.cutouts)), graphs.decodeVjpGraph(parts)];
@@ -88,7 +88,7 @@ function planBytes(parts: PackParts, { plan, cutouts, warps, lanes, hasSearch }:
     graphs.guidanceGraph(parts),
     graphs.decodeGraph(parts),
     graphs.scoreGraph(parts),
-    ...(hasSearch ? alignment : []),
+    ...(hasSearch ? alignment() : []),
   ];
   const estimates = all.map((graph) => estimateMemory(graph, { B: lanes }));
   const weights = estimates.reduce((sum, estimate) => sum + estimate.weights, 0);

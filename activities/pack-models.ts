@@ -3,7 +3,7 @@
  * and loaded when they are first needed, once per device.
  */
 import { RefereeError } from '../errors.ts';
-import { selectCutouts } from '../inversion/augment.ts';
+import { concatenate, selectCutouts } from '../inversion/augment.ts';
 import type { CutoutParameters } from '../inversion/augment.ts';
 import type {
   AlignmentInput,
@@ -94,7 +94,7 @@ export class PackModels implements SearchModels {
   async guidance({ lanes, noisy, timesteps, guidance, prompts }: GuidanceInput): Promise<Float32Array> {
     const { textEncoder } = this.parts;
     const context = (pick: (prompt: LanePrompt) => Float32Array): Tensor =>
-      float([lanes, textEncoder.tokens, textEncoder.config.hidden_size], joinFloats(prompts.map(pick)));
+      float([lanes, textEncoder.tokens, textEncoder.config.hidden_size], concatenate(prompts.map(pick)));
     const sessions = await this.#load('guidance', () => graphs.guidanceGraph(this.parts));
     const feeds: Feeds = {
       noisy: float([lanes, ...this.latentShape], noisy),
@@ -315,14 +315,4 @@ function floats(tensor: Tensor | undefined): Float32Array {
   if (tensor?.dtype !== 'float32')
     throw new RefereeError('Internal', `expected a float32 output, found ${tensor?.dtype ?? 'none'}`);
   return tensor.data as Float32Array;
-}
-
-function joinFloats(arrays: readonly Float32Array[]): Float32Array {
-  const joined = new Float32Array(arrays.reduce((sum, array) => sum + array.length, 0));
-  let at = 0;
-  for (const array of arrays) {
-    joined.set(array, at);
-    at += array.length;
-  }
-  return joined;
 }
