@@ -88,6 +88,16 @@ export async function openParts(pack: Pack): Promise<PackParts> {
   });
   const preprocessor = await readConfig(pack.path(parts.referee.preprocessor), preprocessorSchema);
   const scheduler = await readConfig(pack.path(parts.scheduler), schedulerSchema);
+  const latent = decoder.config.latent_channels;
+  const noisy = unet.weights.tensors.get('conv_in.weight')?.shape[1];
+  if (noisy !== undefined && noisy !== latent) {
+    const file = join(pack.path(parts.decoder.folder), 'config.json');
+    throw new RefereeError(
+      'InvalidPack',
+      `${file}: "latent_channels": found ${latent}, expected ${noisy}, the channels that ${unet.weights.label} takes`,
+      { details: { file, field: 'latent_channels' } },
+    );
+  }
   const factor = downscaleFactor(decoder.config);
   if (size.width % factor !== 0 || size.height % factor !== 0) {
     throw new RefereeError('InvalidPack', `${pack.path('manifest.json')}: "size": expected multiples of ${factor}, found ${size.width} x ${size.height}`);

@@ -83,7 +83,15 @@ test('whose weights are none, or of another size than the config says', async ()
     (bytes) => bytes.toString().replace('"latent_channels": 4', '"latent_channels": 8'),
     true,
   );
-  expect(wider).toMatch(/PACK\/vae/);
+  expect(wider).toMatch(
+    /^PACK\/vae\/config\.json: "latent_channels": found 8, expected 4, the channels that PACK\/unet takes$/,
+  );
+  const broader = await refusedWith(
+    config,
+    (bytes) => bytes.toString().replace(/"block_out_channels": \[\s*\d+/, '"block_out_channels": [64'),
+    true,
+  );
+  expect(broader).toMatch(/^PACK\/vae: tensor ".*" has shape \[.*\], expected \[/);
   const tokenizer = await refusedWith('tokenizer/tokenizer.json', () => '{"model": 7}', true);
   expect(tokenizer).toMatch(/^PACK\/tokenizer/);
 });

@@ -19,13 +19,19 @@ const EXACT = { rtol: 0, atol: 0 };
 // Products that are turned around add in another order: a few float32 roundings of sums of up to 40 terms near 1.
 const ROUNDING = { rtol: 1e-5, atol: 1e-5 };
 
-const PASSES: [string, (graph: Graph) => Graph, typeof EXACT][] = [
-  ['dropDeadCode', dropDeadCode, EXACT],
-  ['foldConstants', foldConstants, EXACT],
-  ['dropNoOperations', dropNoOperations, EXACT],
-  ['shareCommonSubexpressions', shareCommonSubexpressions, EXACT],
-  ['foldTransposes', foldTransposes, ROUNDING],
-  ['optimise', optimise, ROUNDING],
+// onnxruntime packs a constant operand of a product ahead and then adds in another order, by a last digit.
+const PACKED = { rtol: 1e-6, atol: 1e-6 };
+const hasProduct = (graph: Graph): boolean => graph.nodes.some(({ op }) => op === 'MatMul' || op === 'Gemm');
+/** For passes that leave every number as it was but may make an operand constant. */
+const FOLDING = (graph: Graph): typeof EXACT => (hasProduct(graph) ? PACKED : EXACT);
+
+const PASSES: [string, (graph: Graph) => Graph, (graph: Graph) => typeof EXACT][] = [
+  ['dropDeadCode', dropDeadCode, () => EXACT],
+  ['foldConstants', foldConstants, FOLDING],
+  ['dropNoOperations', dropNoOperations, FOLDING],
+  ['shareCommonSubexpressions', shareCommonSubexpressions, () => EXACT],
+  ['foldTransposes', foldTransposes, () => ROUNDING],
+  ['optimise', optimise, () => ROUNDING],
 ];
 
 test.each(PASSES)('%s keeps the numbers of random graphs, for two batch sizes', async (_, pass, tolerance) => {
@@ -39,7 +45,7 @@ test.each(PASSES)('%s keeps the numbers of random graphs, for two batch sizes', 
         // As written: onnxruntime's own passes would hide a difference.
         const before = await runGraph(graph, feeds, undefined, { optimisation: 'disabled' });
         const after = await runGraph(passed, feeds, undefined, { optimisation: 'disabled' });
-        for (const [name, tensor] of Object.entries(before)) expectClose(after[name], tensor, tolerance, name);
+        for (const [name, tensor] of Object.entries(before)) expectClose(after[name], tensor, tolerance(graph), name);
       }
     }),
     { numRuns: 60 },
