@@ -17,6 +17,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          globalSetup: ['test/support/servers/programs.ts'],
           pool: 'forks',
           testTimeout: 240_000,
           hookTimeout: 240_000,

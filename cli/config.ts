@@ -1,6 +1,10 @@
 /**
  * @file The one place that reads the environment; what it says is passed down.
  */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+import type { Places } from './dev/programs.ts';
 
 export interface Environment {
   /** Whether stderr is a terminal on which lines can be redrawn. */
@@ -20,4 +24,12 @@ export function readEnvironment({ env, stderr }: Source): Environment {
   const isSet = (name: string): boolean => env[name] !== undefined && env[name] !== '';
   const isInteractive = stderr.isTTY === true && env['TERM'] !== 'dumb' && !isSet('CI');
   return { isInteractive, hasColour: isInteractive && !isSet('NO_COLOR'), columns: stderr.columns ?? 80 };
+}
+
+/** The variables themselves, for child processes and for finding programs, and referee's folder for what is built once. */
+export function readPlaces(env: Source['env'] = process.env): Places {
+  const named = env['XDG_CACHE_HOME'];
+  const home = env['HOME'];
+  const caches = named === undefined || named === '' ? join(home ?? homedir(), '.cache') : named;
+  return { variables: env, cache: join(caches, 'referee') };
 }
