@@ -52,12 +52,17 @@ export async function startChild(spec: ProcessSpec, keeper: Keeper): Promise<Chi
       env: { ...spec.env },
       detached: true,
     });
-    const exited = once(child, 'exit').then(([code, signal]) => ({ code, signal }) as Exit);
-    const { pid } = child;
-    if (pid === undefined) {
-      const reason = await exited.catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
-      throw new RefereeError('ProgramNotFound', `${spec.name}: cannot be started: ${oneLine(String(reason))}`);
-    }
+    await once(child, 'spawn').catch((cause: unknown) => {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new RefereeError('ProgramNotFound', `${spec.name} cannot be started: ${oneLine(reason)}`, { cause });
+    });
+    const exited = new Promise<Exit>((resolve) => {
+      if (child.exitCode !== null || child.signalCode !== null) {
+        resolve({ code: child.exitCode, signal: child.signalCode });
+      }
+      child.once('exit', (code, signal) => resolve({ code, signal }));
+    });
+    const pid = child.pid!;
     keeper.add(pid);
     void exited.then(() => keeper.remove(pid));
     return { pid, exited, kill: (signal) => signalGroup(pid, signal) };
@@ -68,13 +73,13 @@ export async function startChild(spec: ProcessSpec, keeper: Keeper): Promise<Chi
 
 /** True when it answers; false when it has ended before. */
 export async function isUp({ isReady, name, log }: ProcessSpec, { exited }: Child): Promise<boolean> {
-  let isGone = false;
-  void exited.then(() => (isGone = true));
+  const gone = exited.then(() => 'gone' as const);
   const deadline = performance.now() + READY_MS;
   while (performance.now() < deadline) {
-    if (isGone) return false;
-    if (await isReady().catch(() => false)) return true;
-    await Promise.race([sleep(LOOK_MS), exited]);
+    const isAnswering = isReady().catch(() => false);
+    const found = await Promise.race([gone, isAnswering]);
+    if (found !== false) return found === true;
+    if ((await Promise.race([gone, sleep(LOOK_MS)])) === 'gone') return false;
   }
   throw new RefereeError('Internal', `${name} runs but does not answer; its log is ${oneLine(log)}`);
 }

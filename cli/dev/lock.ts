@@ -3,6 +3,7 @@
  * looks for others afterwards: of two that come at the same time at least one sees the other and steps back. A name says
  * pid and start of its process, so that one left behind by a process that was killed counts for nothing.
  */
+import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,11 +24,13 @@ export interface Lock {
 export async function tryLock(folder: string): Promise<Lock | ProcessIdentity> {
   const self = await identityOf(process.pid);
   if (self === undefined) throw new RefereeError('Internal', 'this process has no identity');
-  const own = join(folder, nameOf(self));
+  // Two callers in one process exclude each other too.
+  const name = `${self.pid}_${self.started}_${randomBytes(4).toString('hex')}`;
+  const own = join(folder, name);
   await mkdir(folder, { recursive: true });
   for (let attempt = 1; ; attempt++) {
     await writeFile(own, '');
-    const other = await otherHolder(folder, self);
+    const other = await otherHolder(folder, name);
     if (other === undefined) return { release: () => rm(own, { force: true }) };
     await rm(own, { force: true });
     if (attempt === ATTEMPTS) return other;
@@ -45,21 +48,17 @@ export async function waitForLock(folder: string, onWait: (holder: ProcessIdenti
   }
 }
 
-async function otherHolder(folder: string, self: ProcessIdentity): Promise<ProcessIdentity | undefined> {
+async function otherHolder(folder: string, own: string): Promise<ProcessIdentity | undefined> {
   for (const name of await readdir(folder)) {
     const holder = parse(name);
-    if (holder === undefined || name === nameOf(self)) continue;
+    if (holder === undefined || name === own) continue;
     if (await isAlive(holder)) return holder;
     await rm(join(folder, name), { force: true });
   }
   return undefined;
 }
 
-function nameOf({ pid, started }: ProcessIdentity): string {
-  return `${pid}_${started}`;
-}
-
 function parse(name: string): ProcessIdentity | undefined {
-  const match = /^(\d+)_([0-9a-f-]+)$/.exec(name);
+  const match = /^(\d+)_([0-9a-f-]+)_[0-9a-f]{8}$/.exec(name);
   return match ? { pid: Number(match[1]), started: match[2]! } : undefined;
 }

@@ -47,10 +47,14 @@ test('several that need it at once build it once, and say in one line what they 
   const said: string[] = [];
   const find = (): Promise<string> => findProgram(S3, { cache, variables }, (line) => said.push(line));
   const built = join(cache, 'bin', 'versitygw');
-  expect(await find()).toBe(built);
-  expect(await find()).toBe(built);
+  expect(await Promise.all([find(), find(), find()])).toEqual([built, built, built]);
   expect(await readFile(join(folder, 'calls'), 'utf8')).toBe(`install ${S3.module}\n`);
-  expect(said).toEqual([`building the S3 server, once, about two minutes (go install ${S3.module})`]);
+  const waiting = `waiting for the S3 server, which another process (pid ${process.pid}) is building, about two minutes`;
+  expect(said.toSorted()).toEqual([
+    `building the S3 server, once, about two minutes (go install ${S3.module})`,
+    waiting,
+    waiting,
+  ]);
   expect(await readdir(join(cache, 'bin'))).toEqual(['versitygw']);
 });
 

@@ -25,7 +25,7 @@ async function sleeper(): Promise<{ pid: number; killed: () => Promise<void> }> 
 async function holdAs(folder: string, pid: number): Promise<{ pid: number; started: string }> {
   const holder = (await identityOf(pid))!;
   await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, `${holder.pid}_${holder.started}`), '');
+  await writeFile(join(folder, `${holder.pid}_${holder.started}_00000000`), '');
   return holder;
 }
 
