@@ -27,6 +27,8 @@ const SHARE_OF_MEMORY = 0.6;
  * what it has, so that three times what is alive at one time is taken.
  */
 const PROCESS_BYTES = 280e6;
+/** Of each device besides: a thread with an isolate of its own, in which sessions are built. */
+const DEVICE_BYTES = 50e6;
 const WEIGHT_COPIES = 2;
 const ARENA_GROWTH = 3;
 
@@ -60,7 +62,7 @@ export async function choosePlan(
   const perDevice = Math.ceil(lanes / all.length);
   const total = (plan: Plan): number => {
     const bytes = planBytes(parts, { plan, cutouts, warps, lanes: perDevice, hasSearch: searches.length > 0 });
-    return PROCESS_BYTES + all.length * bytes;
+    return PROCESS_BYTES + all.length * (DEVICE_BYTES + bytes);
   };
   const fused = total({ kind: 'fused' });
   if (fused <= SHARE_OF_MEMORY * totalmem()) return { plan: { kind: 'fused' }, adjoint, bytes: fused };
