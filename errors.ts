@@ -31,6 +31,13 @@ export const ERROR_CODES = {
   NonFinite: { exit: 3, retryable: false },
   ZeroGradient: { exit: 3, retryable: false },
   NotFound: { exit: 4, retryable: false },
+  NotPermitted: { exit: 5, retryable: false, hint: 'check the credentials that the command was given' },
+  ServerUnavailable: {
+    exit: 75,
+    retryable: true,
+    hint: 'start one with `temporal server start-dev`, or name another in TEMPORAL_ADDRESS',
+  },
+  NoWorker: { exit: 75, retryable: true, hint: 'start a worker with referee worker' },
   DeviceLost: { exit: 75, retryable: true, hint: 'run the same command again: it goes on from the last checkpoint' },
   Interrupted: { exit: 130, retryable: true },
 } as const satisfies Record<string, ErrorClass>;

@@ -25,7 +25,8 @@ export const IMPORT_TABLE = {
   store: [],
   activities: ['inversion', 'judge', 'store', 'models'],
   workflows: ['activities'],
-  cli: ['inversion', 'judge', 'store', 'models', 'activities', 'workflows', 'web', 'index.ts'],
+  remote: ['activities', 'inversion', 'models', 'store', 'workflows'],
+  cli: ['inversion', 'judge', 'store', 'models', 'activities', 'workflows', 'remote', 'web', 'index.ts'],
   web: ['store'],
 };
 

@@ -1,0 +1,63 @@
+/**
+ * @file What the store knows of a run, item by item: the record that outlives the server's memory.
+ */
+import { checkpointSteps } from '../activities/checkpoint-steps.ts';
+import type { ItemId, RunId } from '../store/layout.ts';
+import type { ObjectStore } from '../store/object-store.ts';
+import type { Result } from '../store/result.ts';
+import { itemState, readPrompts, readResult } from '../store/run.ts';
+import type { PromptRow } from '../store/run.ts';
+import type { ItemCounts } from '../workflows/messages.ts';
+
+/** Items that are looked at at one time. */
+const AT_ONCE = 32;
+
+export interface StoredItem {
+  readonly row: PromptRow;
+  /** Without a result: whether there is a checkpoint. */
+  readonly state: 'succeeded' | 'failed' | 'started' | 'missing';
+  /** Steps that are in the store. */
+  readonly step: number;
+  readonly result?: Result;
+}
+
+/** Every item of a run in the order of the input. */
+export async function* storedItems(store: ObjectStore, run: RunId): AsyncGenerator<StoredItem> {
+  let some: PromptRow[] = [];
+  for await (const row of readPrompts(store, run)) {
+    some.push(row);
+    if (some.length < AT_ONCE) continue;
+    yield* await Promise.all(some.map((each) => storedItem(store, run, each)));
+    some = [];
+  }
+  yield* await Promise.all(some.map((each) => storedItem(store, run, each)));
+}
+
+async function storedItem(store: ObjectStore, run: RunId, row: PromptRow): Promise<StoredItem> {
+  const item = row.item as ItemId;
+  const state = await itemState(store, run, item);
+  if (state === 'missing') return { row, state, step: 0 };
+  if (state === 'started') return { row, state, step: await checkpointSteps(store, run, item) };
+  const result = await readResult(store, run, item);
+  return { row, state, step: result?.steps ?? 0, ...(result && { result }) };
+}
+
+/** What an item without a result is, where its batch is open or not. */
+export function countedAs({ state }: Pick<StoredItem, 'state'>, isOpen: boolean): keyof ItemCounts {
+  switch (state) {
+    case 'succeeded':
+      return 'done';
+    case 'failed':
+      return 'failed';
+    case 'started':
+      return isOpen ? 'running' : 'cancelled';
+    case 'missing':
+      return isOpen ? 'queued' : 'cancelled';
+  }
+}
+
+export async function storedCounts(store: ObjectStore, run: RunId, isOpen: boolean): Promise<ItemCounts> {
+  const counts = { queued: 0, running: 0, done: 0, failed: 0, cancelled: 0 };
+  for await (const item of storedItems(store, run)) counts[countedAs(item, isOpen)] += 1;
+  return counts;
+}
