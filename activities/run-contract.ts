@@ -1,6 +1,7 @@
 /**
  * @file What the run command asks of the machinery and what it hears from it. `activities/run.ts` fits these types.
  */
+import type { OnInvalid, Rejection } from './rejections.ts';
 
 /** Where an item was asked for: `prompts.jsonl`, line 7. */
 export interface Origin {
@@ -39,6 +40,10 @@ export interface RunRequest {
   /** Aborted: every lane is brought to a checkpoint, then `interrupted` is true in the summary. */
   readonly signal: AbortSignal;
   readonly onEvent: (event: RunEvent) => void;
+  /** What becomes of items that cannot be searched. Default `fail`. */
+  readonly onInvalid?: OnInvalid;
+  /** Lines that could not be read, for the list of the run. */
+  readonly rejected?: readonly Rejection[];
 }
 
 interface OfItem {
@@ -102,6 +107,8 @@ export interface RunSummary {
   readonly failed: number;
   /** Of the succeeded, those that were there before. */
   readonly skipped: number;
+  /** Of what was asked for, left out because it cannot be searched. */
+  readonly rejected?: number;
   /** Items without a result: only after an interruption. */
   readonly unfinished: number;
   readonly interrupted: boolean;

@@ -11,7 +11,7 @@ import { openStore } from '../store/file-store.ts';
 import { contactSheetKey, itemKey, manifestKey, runKey } from '../store/layout.ts';
 import type { RunId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/object-store.ts';
-import { createRun, itemStates, readResult, writeManifest, writeSpec } from '../store/run.ts';
+import { itemStates, readResult, writeManifest, writeSpec } from '../store/run.ts';
 import type { ItemState } from '../store/run.ts';
 import { checkpointSteps } from './checkpoint-steps.ts';
 import { writeContactSheet } from './contact-sheet.ts';
@@ -20,17 +20,17 @@ import { openDevices } from './devices.ts';
 import { Engine } from './engine.ts';
 import { choosePlan } from './memory-plan.ts';
 import { listed, optimise } from './optimise.ts';
+import { prepareRun } from './prepare-run.ts';
 import { PromptTokenizer } from './prompts.ts';
+import type { Rejection } from './rejections.ts';
 import type { RunRequest, RunSummary } from './run-contract.ts';
 import { toRunEvent } from './run-events.ts';
-import { promptRow, runRecord, specFile } from './run-files.ts';
+import { specFile } from './run-files.ts';
 import { resolveRun } from './specs.ts';
 import type { ItemSpec, RunSpec } from './specs.ts';
 
 /** Above this many items previews are off unless asked for. */
 const PREVIEWS_UP_TO = 1000;
-/** Of checkpoints, picture and records of one item at 64 pixels; a share of the latent is added. */
-const BYTES_PER_ITEM = 64 * 1024;
 
 /**
  * Does what is asked, or the rest of it: the same request again goes on where an earlier one ended.
@@ -41,7 +41,8 @@ export async function startRun(request: RunRequest): Promise<RunSummary> {
   const begun = performance.now();
   const { onEvent, signal } = request;
   const pack = await openPack(request.pack);
-  const spec = resolveRun(request.items, pack, await PromptTokenizer.open(pack));
+  const spec = resolveRun(request.items, pack, await PromptTokenizer.open(pack), request.onInvalid);
+  const rejected = [...(request.rejected ?? []), ...spec.rejected];
   const { run } = spec;
   for (const message of spec.notes) onEvent({ type: 'note', run, message });
   const store = openStore(request.store);
@@ -54,9 +55,9 @@ export async function startRun(request: RunRequest): Promise<RunSummary> {
   await tellSkipped(request, store, spec, states);
 
   let outcome = { succeeded: 0, failed: 0 };
-  const work = { store, pack, spec, states, pending };
+  const work = { store, pack, spec, states, pending, rejected };
   if (pending.length > 0) outcome = await search(request, work);
-  else await prepareStore(work);
+  else await prepareRun(store, { ...work, pending: 0 });
   const skipped = spec.items.length - pending.length;
   const isWhole = outcome.succeeded + outcome.failed === pending.length;
   await writeManifest(
@@ -71,6 +72,7 @@ export async function startRun(request: RunRequest): Promise<RunSummary> {
     succeeded: outcome.succeeded + skipped,
     failed: outcome.failed,
     skipped,
+    ...(rejected.length > 0 && { rejected: rejected.length }),
     unfinished: pending.length - outcome.succeeded - outcome.failed,
     interrupted: signal.aborted && !isWhole,
     seconds: (performance.now() - begun) / 1000,
@@ -85,13 +87,7 @@ interface Search {
   readonly spec: RunSpec;
   readonly states: readonly ItemState[];
   readonly pending: readonly ItemSpec[];
-}
-
-/** The first that is written of a run: everything else that can be wrong with a request is known by then. */
-async function prepareStore({ store, pack, spec, pending }: Search): Promise<void> {
-  const { run, items } = spec;
-  await store.check({ bytesNeeded: pending.length * BYTES_PER_ITEM });
-  await createRun(store, { run, record: runRecord(run, items.length, pack), prompts: items.map(promptRow) });
+  readonly rejected: readonly Rejection[];
 }
 
 async function search(request: RunRequest, work: Search): Promise<{ succeeded: number; failed: number }> {
@@ -106,7 +102,7 @@ async function search(request: RunRequest, work: Search): Promise<{ succeeded: n
   const lanes = Math.min(request.lanes ?? DEFAULT_LANES, pending.length);
   const { plan, bytes, adjoint } = await choosePlan(pack, devices, { lanes, items: pending });
   const engine = await Engine.open(pack, devices.all, { plan, adjoint });
-  await prepareStore(work);
+  await prepareRun(store, { ...work, pending: pending.length });
   onEvent({
     type: 'plan',
     run,

@@ -10,6 +10,8 @@ import type { Pack } from '../models/packs/resolve.ts';
 import { contentDigest, itemId, runId } from '../store/ids.ts';
 import type { ItemId, RunId } from '../store/layout.ts';
 import type { PromptTokenizer, TokenizedPrompt } from './prompts.ts';
+import { rejection } from './rejections.ts';
+import type { OnInvalid, Rejection } from './rejections.ts';
 import type { RunItemRequest } from './run-contract.ts';
 
 /** One search, resolved. */
@@ -32,6 +34,8 @@ export interface RunSpec {
   readonly items: readonly ItemSpec[];
   /** Things worth saying that are no errors. */
   readonly notes: readonly string[];
+  /** What was asked for and cannot be searched; empty unless invalid items are skipped. */
+  readonly rejected: readonly Rejection[];
 }
 
 /** Defaults of a pack: the published ones with the manifest's put in. */
@@ -40,18 +44,34 @@ export function packDefaults(pack: Pack): MethodOptions {
   return within({ where, code: 'InvalidPack' }, () => resolveOptions(SD15_DEFAULTS, pack.manifest.defaults));
 }
 
-/** @throws RefereeError InvalidInput or InvalidOption that begins with the file and line of the item */
-export function resolveRun(requests: readonly RunItemRequest[], pack: Pack, tokenizer: PromptTokenizer): RunSpec {
+/**
+ * @throws RefereeError InvalidInput or InvalidOption that begins with the file and line of the item; with `skip` only when
+ * no item is left
+ */
+export function resolveRun(
+  requests: readonly RunItemRequest[],
+  pack: Pack,
+  tokenizer: PromptTokenizer,
+  onInvalid: OnInvalid = 'fail',
+): RunSpec {
   if (requests.length === 0) throw new RefereeError('InvalidInput', 'expected at least one prompt, found none');
   const defaults = packDefaults(pack);
   const items = new Map<ItemId, ItemSpec>();
   const notes = new Set<string>();
+  const rejected: Rejection[] = [];
   for (const request of requests) {
     const { origin } = request;
     const where = origin && `${origin.file}:${origin.line}`;
-    const spec = within({ where, ...(origin && { details: { ...origin } }) }, () =>
-      resolveItem(request, { pack, tokenizer, defaults }),
-    );
+    let spec: ItemSpec;
+    try {
+      spec = within({ where, ...(origin && { details: { ...origin } }) }, () =>
+        resolveItem(request, { pack, tokenizer, defaults }),
+      );
+    } catch (error) {
+      if (onInvalid === 'fail' || !isRefereeError(error)) throw error;
+      rejected.push(rejection(error, request));
+      continue;
+    }
     const earlier = items.get(spec.item);
     if (earlier)
       notes.add(
@@ -61,7 +81,9 @@ export function resolveRun(requests: readonly RunItemRequest[], pack: Pack, toke
     for (const cut of spec.tokens.cuts) notes.add(`${where ?? quoted(request.prompt)}: the prompt is too long: ${cut}`);
   }
   const all = [...items.values()];
-  return { run: runId(all.map(({ item }) => item)), items: all, notes: [...notes] };
+  if (all.length === 0)
+    throw new RefereeError('InvalidInput', `expected a usable prompt, found none: ${rejected[0]!.message}`);
+  return { run: runId(all.map(({ item }) => item)), items: all, notes: [...notes], rejected };
 }
 
 /** What requests are resolved against. */

@@ -12,6 +12,10 @@ export interface Environment {
   readonly hasColour: boolean;
   /** Columns of the terminal. */
   readonly columns: number;
+  /** REFEREE_STORE: where runs are kept unless --store says otherwise. */
+  readonly store?: string;
+  /** Variables of Temporal's clients: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY ... */
+  readonly temporal?: Readonly<Record<string, string>>;
 }
 
 interface Source {
@@ -23,7 +27,17 @@ interface Source {
 export function readEnvironment({ env, stderr }: Source): Environment {
   const isSet = (name: string): boolean => env[name] !== undefined && env[name] !== '';
   const isInteractive = stderr.isTTY === true && env['TERM'] !== 'dumb' && !isSet('CI');
-  return { isInteractive, hasColour: isInteractive && !isSet('NO_COLOR'), columns: stderr.columns ?? 80 };
+  const store = env['REFEREE_STORE'] ?? '';
+  const temporal = Object.entries(env).filter(
+    (entry): entry is [string, string] => entry[0].startsWith('TEMPORAL_') && entry[1] !== undefined,
+  );
+  return {
+    isInteractive,
+    hasColour: isInteractive && !isSet('NO_COLOR'),
+    columns: stderr.columns ?? 80,
+    ...(store !== '' && { store }),
+    temporal: Object.fromEntries(temporal),
+  };
 }
 
 /** The variables themselves, for child processes and for finding programs, and referee's folder for what is built once. */

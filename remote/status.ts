@@ -58,7 +58,9 @@ export async function runStatus(places: StatusPlaces, id: string): Promise<RunSt
     counts,
     source: 'store',
     ...known(execution),
-    notes: (await readRun(store, run)) ? [] : [`the store ${store.root} has no run ${run}: name its store with --store`],
+    notes: (await readRun(store, run))
+      ? []
+      : [`the store ${store.root} has no run ${run}: name its store with --store`],
   };
 }
 
@@ -116,10 +118,14 @@ async function storedStatus({ store, remote }: StatusPlaces, id: string): Promis
   const run = asRunId(id);
   const record = await readRun(store, run);
   if (!record) {
-    throw new RefereeError('NotFound', `run ${run} is neither on the server at ${remote.address} nor in ${store.root}`, {
-      hint: 'referee status lists the runs of the server; --store names another store',
-      details: { run },
-    });
+    throw new RefereeError(
+      'NotFound',
+      `run ${run} is neither on the server at ${remote.address} nor in ${store.root}`,
+      {
+        hint: 'referee status lists the runs of the server; --store names another store',
+        details: { run },
+      },
+    );
   }
   const counts = await storedCounts(store, run, false);
   const isWhole = counts.cancelled === 0;

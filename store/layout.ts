@@ -43,6 +43,11 @@ export function manifestKey(run: RunId): ObjectKey {
   return key(runFolder(run), 'manifest.jsonl');
 }
 
+/** What was asked for and could not be searched. */
+export function rejectedKey(run: RunId): ObjectKey {
+  return key(runFolder(run), 'rejected.jsonl');
+}
+
 export function contactSheetKey(run: RunId): ObjectKey {
   return key(runFolder(run), 'contact-sheet.png');
 }
@@ -80,20 +85,21 @@ export function previewKey(run: RunId, item: ItemId, step: number): ObjectKey {
 
 /** What a key stands for. */
 export type ParsedKey =
-  | { readonly kind: 'run' | 'manifest' | 'contact-sheet'; readonly run: RunId }
+  | { readonly kind: 'run' | 'manifest' | 'contact-sheet' | 'rejected'; readonly run: RunId }
   | { readonly kind: 'prompts'; readonly run: RunId; readonly part: number }
   | { readonly kind: 'item'; readonly run: RunId; readonly item: ItemId; readonly file: ItemFile }
   | { readonly kind: 'checkpoint' | 'preview'; readonly run: RunId; readonly item: ItemId; readonly step: number };
 
-const RUN_FILE = /^([a-z0-9-]{1,64})\/(run\.json|manifest\.jsonl|contact-sheet\.png)$/;
+const RUN_FILE = /^([a-z0-9-]{1,64})\/(run\.json|manifest\.jsonl|rejected\.jsonl|contact-sheet\.png)$/;
 const PROMPTS_FILE = /^([a-z0-9-]{1,64})\/prompts\/part-(\d{5})\.jsonl$/;
 const ITEM_FILE = /^([a-z0-9-]{1,64})\/items\/([a-z0-9-]{1,64})\/(spec\.json|result\.json|trace\.jsonl|image\.png)$/;
 const STEP_FILE =
   /^([a-z0-9-]{1,64})\/items\/([a-z0-9-]{1,64})\/(?:(checkpoints)\/step-(\d{6})\.safetensors|previews\/step-(\d{6})\.webp)$/;
 
-const RUN_FILE_KINDS: Readonly<Record<string, 'run' | 'manifest' | 'contact-sheet'>> = {
+const RUN_FILE_KINDS: Readonly<Record<string, 'run' | 'manifest' | 'contact-sheet' | 'rejected'>> = {
   'run.json': 'run',
   'manifest.jsonl': 'manifest',
+  'rejected.jsonl': 'rejected',
   'contact-sheet.png': 'contact-sheet',
 };
 

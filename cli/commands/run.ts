@@ -5,24 +5,18 @@ import type { Command } from 'commander';
 
 import { RefereeError } from '../../errors.ts';
 import type { Context } from '../context.ts';
-import { choiceFlag, parseSeeds, wholeFlag } from '../flags.ts';
-import { itemsOf } from '../../activities/items.ts';
-import { ITEMS_MAX } from '../../activities/records.ts';
-import { readInput } from '../input/read.ts';
-import type { Input, InputFormat } from '../input/read.ts';
+import { choiceFlag, wholeFlag } from '../flags.ts';
+import { addAskedFlags, readAsked } from '../asked.ts';
+import type { AskedFlags } from '../asked.ts';
+import type { Input } from '../input/read.ts';
 import { onInterrupt } from '../interrupt.ts';
-import { addMethodFlags, methodOverrides } from '../method-flags.ts';
+import { addMethodFlags } from '../method-flags.ts';
 import { Progress } from '../progress.ts';
 import { PROVIDERS } from '../providers.ts';
 import { JSON_VERSION, oneLine, shellQuoted } from '../render.ts';
 import type { RunEvent, RunRequest, RunSummary } from '../../activities/run-contract.ts';
 
-interface RunFlags extends Record<string, unknown> {
-  readonly seed?: number;
-  readonly seeds?: readonly number[];
-  readonly format?: InputFormat;
-  readonly pack: string;
-  readonly store: string;
+interface RunFlags extends AskedFlags {
   readonly lanes?: number;
   readonly checkpointEvery?: number;
   readonly previews?: boolean;
@@ -45,15 +39,8 @@ Examples:
   shuf -n 100 prompts.txt | referee run - --method best-of --candidates 8`;
 
 export function configureRun(command: Command, context: Context): void {
-  command
-    .argument('<prompt>', 'a prompt in quotes, a .txt or .jsonl file, or - for standard input')
-    .addOption(
-      wholeFlag('seed', { min: 0, max: Number.MAX_SAFE_INTEGER }, 'of every prompt that names none (default: 0)'),
-    )
-    .option('--seeds <list>', 'one image per seed, such as 1,2,5-8', (text) => parseSeeds(text, ITEMS_MAX))
-    .addOption(choiceFlag('format', ['text', 'jsonl'], 'of the input, if its name does not tell'))
-    .option('--pack <name>', 'name of a pack, or its folder', 'shapes')
-    .option('--store <folder>', 'where results and checkpoints are kept', 'runs')
+  command.argument('<prompt>', 'a prompt in quotes, a .txt or .jsonl file, or - for standard input');
+  addAskedFlags(command, context)
     .addOption(wholeFlag('lanes', { min: 1, max: 256 }, 'searches that share the device'))
     .addOption(wholeFlag('checkpoint-every', { min: 1, max: 10_000 }, 'steps between checkpoints'))
     .option('--previews', 'write previews (default: for up to 1000 images)')
@@ -68,24 +55,15 @@ export function configureRun(command: Command, context: Context): void {
 }
 
 async function run(argument: string, flags: RunFlags, context: Context): Promise<void> {
-  if (flags.seed !== undefined && flags.seeds !== undefined) {
-    throw new RefereeError('InvalidOption', '--seeds: expected either --seed or --seeds, found both');
-  }
-  if (argument === '-' && context.stdin.isTTY === true)
-    context.stderr.write('reading prompts, one a line, until Ctrl-D\n');
-  const input = await readInput(argument, { stdin: context.stdin, format: flags.format });
-  const items = itemsOf(input.records, {
-    seeds: flags.seeds ?? [flags.seed ?? 0],
-    overrides: methodOverrides(flags),
-    pack: await packFacts(flags.pack),
-  });
+  const { input, items, rejected } = await readAsked(argument, flags, context);
   const again = commandLine(context.argv, input, flags);
   const startRun = await context.engine.startRun();
   const results: Finished[] = [];
   const summary = await withProgress(flags, context, async ({ onEvent, signal }) => {
     const { pack, store, lanes, checkpointEvery, previews, provider, threads } = flags;
     const given = { lanes, checkpointEvery, previews, threads };
-    const request = { items, pack, store, provider, signal, ...withoutUndefined(given) };
+    const { onInvalid = 'fail' } = flags;
+    const request = { items, pack, store, provider, signal, onInvalid, rejected, ...withoutUndefined(given) };
     return startRun({
       ...request,
       onEvent: (event) => {
@@ -103,12 +81,6 @@ type Finished = Extract<RunEvent, { type: 'done' | 'skipped' }>;
 
 function isFinished(event: RunEvent): event is Finished {
   return event.type === 'done' || event.type === 'skipped';
-}
-
-async function packFacts(nameOrFolder: string): Promise<Parameters<typeof itemsOf>[1]['pack']> {
-  const { readManifest } = await import('../../models/packs/resolve.ts');
-  const { manifest } = await readManifest(nameOrFolder);
-  return manifest;
 }
 
 interface Listening {
@@ -159,7 +131,8 @@ function printResults({ stdout }: Context, results: readonly Finished[], summary
 }
 
 function throwUnlessWhole(summary: RunSummary & { signal?: string }, again: string, { stderr }: Context): void {
-  const { succeeded, failed, skipped, unfinished, interrupted, signal } = summary;
+  const { succeeded, failed, skipped, unfinished, interrupted, signal, rejected = 0 } = summary;
+  if (rejected > 0) stderr.write(`${rejected} rejected: rejected.jsonl of the run says why\n`);
   if (interrupted) {
     throw new RefereeError('Interrupted', `interrupted: ${succeeded} done, ${unfinished} saved to go on`, {
       hint: `go on with: ${again}`,

@@ -2,18 +2,27 @@
  * @file JSON lines: one record a line, blank lines ignored. Lines of the batch files of OpenAI and Anthropic are mapped.
  */
 import type { Origin } from '../../activities/run-contract.ts';
-import { RefereeError, quoted } from '../../errors.ts';
+import { isRefereeError, RefereeError, quoted } from '../../errors.ts';
 import { parseRecord } from '../../activities/records.ts';
 import type { PromptRecord } from '../../activities/records.ts';
 import { fromBatchLine } from './batch-line.ts';
 import { utf8Lines } from './utf8-lines.ts';
 
 /** @throws InvalidInput naming the line, the field, what was found and what was expected */
-export function* parseJsonl(bytes: Uint8Array, file: string): Generator<PromptRecord> {
+export function* parseJsonl(
+  bytes: Uint8Array,
+  file: string,
+  onInvalid?: (error: RefereeError) => void,
+): Generator<PromptRecord> {
   for (const { number, text } of utf8Lines(bytes, file)) {
     if (text.trim() === '') continue;
     const origin = { file, line: number };
-    yield parseRecord(fromBatchLine(parseJson(text, origin), origin), origin);
+    try {
+      yield parseRecord(fromBatchLine(parseJson(text, origin), origin), origin);
+    } catch (error) {
+      if (!onInvalid || !isRefereeError(error)) throw error;
+      onInvalid(error);
+    }
   }
 }
 

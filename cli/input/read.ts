@@ -25,6 +25,8 @@ export interface ReadOptions {
   readonly stdin: Readable;
   /** Instead of the one that the extension tells. */
   readonly format?: InputFormat | undefined;
+  /** Told what is wrong with a line, which is then left out. Without it the first such line is an error. */
+  readonly onInvalid?: ((error: RefereeError) => void) | undefined;
 }
 
 const FORMATS: Readonly<Record<string, InputFormat>> = { '.txt': 'text', '.jsonl': 'jsonl', '.ndjson': 'jsonl' };
@@ -33,10 +35,10 @@ const FORMATS: Readonly<Record<string, InputFormat>> = { '.txt': 'text', '.jsonl
 const INPUT_MAX_BYTES = 512 * 1024 * 1024;
 
 /** @throws InvalidInput: one line that names the file, the line and the field */
-export async function readInput(argument: string, { stdin, format }: ReadOptions): Promise<Input> {
+export async function readInput(argument: string, { stdin, format, onInvalid }: ReadOptions): Promise<Input> {
   if (argument === '-') {
     const bytes = await readStream(stdin);
-    return parsed(bytes, 'stdin', format ?? guessedFormat(bytes));
+    return parsed(bytes, 'stdin', { format: format ?? guessedFormat(bytes), onInvalid });
   }
   const found = await statOf(argument);
   const known = FORMATS[extname(argument).toLowerCase()];
@@ -45,12 +47,16 @@ export async function readInput(argument: string, { stdin, format }: ReadOptions
     return { source: 'prompt', isFile: false, records: [record] };
   }
   const bytes = await readWhole(argument, found);
-  return parsed(bytes, argument, format ?? known ?? guessedFormat(bytes));
+  return parsed(bytes, argument, { format: format ?? known ?? guessedFormat(bytes), onInvalid });
 }
 
-function parsed(bytes: Uint8Array, source: string, format: InputFormat): Input {
+function parsed(
+  bytes: Uint8Array,
+  source: string,
+  { format, onInvalid }: Pick<ReadOptions, 'onInvalid'> & { readonly format: InputFormat },
+): Input {
   const records: PromptRecord[] = [];
-  for (const record of format === 'jsonl' ? parseJsonl(bytes, source) : parseText(bytes, source)) {
+  for (const record of (format === 'jsonl' ? parseJsonl : parseText)(bytes, source, onInvalid)) {
     records.push(record);
     if (records.length > ITEMS_MAX)
       throw new RefereeError('InvalidInput', `${source}: expected at most ${ITEMS_MAX} prompts, found more`);
