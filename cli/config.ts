@@ -36,7 +36,7 @@ export function readEnvironment({ env, stderr }: Source): Environment {
     hasColour: isInteractive && !isSet('NO_COLOR'),
     columns: stderr.columns ?? 80,
     ...(store !== '' && { store }),
-    temporal: Object.fromEntries(temporal),
+    ...(temporal.length > 0 && { temporal: Object.fromEntries(temporal) }),
   };
 }
 

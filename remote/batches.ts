@@ -260,13 +260,11 @@ async function readInput(remote: Remote, run: string, runId: string): Promise<Ba
 
 async function pollers(remote: Remote, name: string, kind: 'workflow' | 'activity'): Promise<number> {
   const { connection, namespace } = remote;
+  const { temporal } = await import('@temporalio/proto');
+  const types = temporal.api.enums.v1.TaskQueueType;
+  const taskQueueType = kind === 'workflow' ? types.TASK_QUEUE_TYPE_WORKFLOW : types.TASK_QUEUE_TYPE_ACTIVITY;
   const described = await remote.call(() =>
-    connection.workflowService.describeTaskQueue({
-      namespace,
-      taskQueue: { name },
-      // Numbers of the protocol: enum TaskQueueType.
-      taskQueueType: kind === 'workflow' ? 1 : 2,
-    }),
+    connection.workflowService.describeTaskQueue({ namespace, taskQueue: { name }, taskQueueType }),
   );
-  return described.pollers?.length ?? 0;
+  return described.pollers.length;
 }
