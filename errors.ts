@@ -25,6 +25,8 @@ export const ERROR_CODES = {
   StoreFull: { exit: 2, retryable: false, hint: 'free some space and run the same command again: it goes on' },
   ProviderNotAvailable: { exit: 2, retryable: false, hint: 'leave --provider out to let referee choose' },
   ProgramNotFound: { exit: 2, retryable: false },
+  ProcessEnded: { exit: 2, retryable: false },
+  FolderInUse: { exit: 2, retryable: false },
   MissingGradientRule: { exit: 2, retryable: false },
   OutOfTolerance: { exit: 3, retryable: false },
   ItemsFailed: { exit: 3, retryable: false },

@@ -22,6 +22,11 @@ const COMMANDS: readonly CommandEntry[] = [
     configure: async (command, context) => (await import('./commands/run.ts')).configureRun(command, context),
   },
   {
+    name: 'dev',
+    summary: "Temporal's server, an S3 server and workers on this machine, for batches",
+    configure: async (command, context) => (await import('./commands/dev.ts')).configureDev(command, context),
+  },
+  {
     name: 'models',
     summary: 'check a checkpoint against reference numbers',
     configure: async (command, context) =>
@@ -33,6 +38,7 @@ const HELP = `
 Examples:
   referee run "a red circle to the left of a blue square" --seed 7
   referee run prompts.jsonl --store /data/runs
+  referee dev --workers 2
   referee models check test/fixtures/unet-sd15
 
 Exit codes: 0 done, 1 unexpected, 2 input or usage, 3 some items failed or outside of tolerance, 4 not found,

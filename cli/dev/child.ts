@@ -94,14 +94,16 @@ export async function endChild(child: Child, graceMs: number): Promise<void> {
   await child.exited;
 }
 
-/** The end of a log, as one line for a message. */
-export async function lastLine(log: string): Promise<string> {
+/** What a log says last, as one line for a message: an `error:` line and an error document say more than what is behind. */
+export async function logEnd(log: string): Promise<string> {
   const file = await open(log, 'r');
   try {
     const { size } = await file.stat();
     const bytes = Math.min(size, 4096);
     const { buffer } = await file.read({ buffer: Buffer.alloc(bytes), position: size - bytes });
-    return oneLine(buffer.toString('utf8').trimEnd().split('\n').at(-1) ?? '').slice(0, 200);
+    const lines = buffer.toString('utf8').trimEnd().split('\n');
+    const line = lines.findLast((each) => each.startsWith('error: ')) ?? lines.at(-1) ?? '';
+    return oneLine(/"error":\{"code":"\w+","message":"((?:[^"\\]|\\.)*)"/.exec(line)?.[1] ?? line).slice(0, 200);
   } finally {
     await file.close();
   }

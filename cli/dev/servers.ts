@@ -81,3 +81,21 @@ async function hasNamespace(address: string): Promise<boolean> {
     await connection.close();
   }
 }
+
+/** Of a setup; results of its runs are plain files below it. */
+export const BUCKET = 'referee';
+
+/** Does nothing when it is there. */
+export async function createBucket(endpoint: string, { accessKey, secretKey }: Credentials): Promise<void> {
+  const { CreateBucketCommand, S3Client } = await import('@aws-sdk/client-s3');
+  const credentials = { accessKeyId: accessKey, secretAccessKey: secretKey };
+  const client = new S3Client({ endpoint, region: REGION, forcePathStyle: true, credentials });
+  try {
+    await client.send(new CreateBucketCommand({ Bucket: BUCKET }));
+  } catch (error) {
+    const isThere = error instanceof Error && /^BucketAlready(OwnedByYou|Exists)$/.test(error.name);
+    if (!isThere) throw error;
+  } finally {
+    client.destroy();
+  }
+}

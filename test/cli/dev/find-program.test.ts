@@ -50,11 +50,8 @@ test('several that need it at once build it once, and say in one line what they 
   expect(await Promise.all([find(), find(), find()])).toEqual([built, built, built]);
   expect(await readFile(join(folder, 'calls'), 'utf8')).toBe(`install ${S3.module}\n`);
   const waiting = `waiting for the S3 server, which another process (pid ${process.pid}) is building, about two minutes`;
-  expect(said.toSorted()).toEqual([
-    `building the S3 server, once, about two minutes (go install ${S3.module})`,
-    waiting,
-    waiting,
-  ]);
+  const building = `building the S3 server, once, about two minutes (go install ${S3.module})`;
+  expect(said.filter((line) => line !== waiting)).toEqual([building]);
   expect(await readdir(join(cache, 'bin'))).toEqual(['versitygw']);
 });
 

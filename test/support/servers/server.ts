@@ -2,7 +2,7 @@
  * @file A real server for tests, in a temporary folder, on a port of its own. It can be killed and started again on the
  * same data; it dies with the test process.
  */
-import { endChild, isUp, lastLine, startChild } from '../../../cli/dev/child.ts';
+import { endChild, isUp, logEnd, startChild } from '../../../cli/dev/child.ts';
 import type { Child, ProcessSpec } from '../../../cli/dev/child.ts';
 import { Keeper } from '../../../cli/dev/keeper.ts';
 import { freePorts } from '../../../cli/dev/ports.ts';
@@ -45,7 +45,7 @@ export class Server {
     this.#child = await startChild(this.#spec, this.#keeper);
     if (await isUp(this.#spec, this.#child)) return;
     this.#child = undefined;
-    throw new Error(`${this.#spec.name} has ended: ${await lastLine(this.#spec.log)}`);
+    throw new Error(`${this.#spec.name} has ended: ${await logEnd(this.#spec.log)}`);
   }
 
   /** As by a failing machine. Resolves when it is gone; `start` brings it back. */
