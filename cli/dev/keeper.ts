@@ -11,7 +11,7 @@ import { RefereeError } from '../../errors.ts';
 const SCRIPT = `trap '' INT TERM HUP
 pids=
 while IFS= read -r line; do pids=$line; done
-for pid in $pids; do kill -KILL -- "-$pid" 2>/dev/null; done`;
+for pid in $pids; do kill -s KILL -- "-$pid" 2>/dev/null; done`;
 
 export class Keeper {
   readonly #shell: ChildProcess;

@@ -96,17 +96,18 @@ export class Supervised {
 
   async #keepUp(firstSpec: ProcessSpec, firstChild: Child): Promise<void> {
     const { signal } = this.#stopping;
+    const isStopping = (): boolean => signal.aborted;
     let [spec, child] = [firstSpec, firstChild];
     for (let quickEnds = 0; ;) {
       const begun = performance.now();
       const exit = await child.exited;
-      if (signal.aborted) return;
+      if (isStopping()) return;
       quickEnds = performance.now() - begun < STEADY_MS ? quickEnds + 1 : 0;
       const wait = waitAfter(quickEnds);
       const again = wait === 0 ? 'at once' : `in ${wait / 1000} s`;
       this.#listener.onEnd(`${await endOf(spec, child, exit)}: starting it again ${again}`);
       await sleep(wait, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return;
+      if (isStopping()) return;
       [spec, child] = await this.#spawn();
     }
   }

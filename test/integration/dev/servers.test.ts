@@ -4,12 +4,19 @@ import { join } from 'node:path';
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
-import { expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 
 import { startS3, startTemporal } from '../../support/servers/servers.ts';
+import type { S3ForTests, TemporalForTests } from '../../support/servers/servers.ts';
+
+let s3: S3ForTests;
+let temporal: TemporalForTests;
+
+beforeAll(async () => {
+  [s3, temporal] = await Promise.all([startS3(), startTemporal()]);
+});
 
 test('objects are plain files, and are there after the S3 server was killed and started again', async () => {
-  const s3 = await startS3();
   const object = { Bucket: await s3.bucket(), Key: 'a/b.txt' };
   await s3.client.send(new PutObjectCommand({ ...object, Body: 'kept' }));
   expect(readFileSync(join(s3.folder, object.Bucket, object.Key), 'utf8')).toBe('kept');
@@ -25,7 +32,6 @@ test('objects are plain files, and are there after the S3 server was killed and 
 });
 
 test('a namespace is there after the Temporal server was killed and started again', async () => {
-  const temporal = await startTemporal();
   const connection = await Connection.connect({ address: temporal.address });
   const namespace = 'kept';
   await connection.workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod: msToTs('1 day') });
