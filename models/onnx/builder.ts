@@ -3,6 +3,7 @@
  * are paths of the open scopes; contents of small integer tensors (shapes) are followed, as numbers or as symbols.
  */
 import { RefereeError, quoted } from '../../errors.ts';
+import { smallResult, tensorOfDims } from './contents.ts';
 import type { DType, Tensor } from './dtype.ts';
 import { int64, scalar } from './dtype.ts';
 import { AttributeReader, OPSET } from './graph.ts';
@@ -195,9 +196,21 @@ export class GraphBuilder {
     }
   }
 
-  /** The contents of a value that is a constant of the graph, else undefined. */
+  /** The contents of a value that are known now: of a constant, or of a small one computed from constants and sizes. */
   constantOf(value: Value): Tensor | undefined {
-    return this.#constants.get(value);
+    return this.#constants.get(value) ?? tensorOfDims(value, this.#dims.get(value));
+  }
+
+  /** Whether the name is kept free for a value that is still to come. */
+  isReserved(name: string): boolean {
+    return this.#reservedValues.has(name);
+  }
+
+  /** The name itself, or one made from it that no value has. */
+  freeName(name: string): string {
+    let free = name;
+    for (let count = 0; this.#valueNames.has(free) || free === ''; count += 1) free = `${name}_${count}`;
+    return free;
   }
 
   /** The elements of an integer vector, as far as they are known as numbers or symbols. */
@@ -261,8 +274,26 @@ export class GraphBuilder {
       this.#noteSymbols(value);
       return value;
     });
-    this.#nodes.push({ name, op, domain: '', inputs: given, outputs: values, attributes });
+    const node: Node = { name, op, domain: '', inputs: given, outputs: values, attributes };
+    this.#nodes.push(node);
+    this.#followContents(node);
     return values;
+  }
+
+  /** Notes what a node makes of known contents. */
+  #followContents(node: Node): void {
+    const [value, ...others] = node.outputs;
+    if (!value || others.length > 0) return;
+    const made = smallResult(node, value, (input) => this.constantOf(input));
+    if (made) this.#noteContents(value, made);
+  }
+
+  #noteContents(value: Value, data: Tensor): void {
+    this.#constants.set(value, data);
+    const isFollowed = data.dtype === 'int64' || data.dtype === 'int32' || data.dtype === 'bool';
+    if (isFollowed && data.shape.length <= 1 && data.data.length <= SHARED_CONSTANT_ELEMENTS) {
+      this.#dims.set(value, Array.from(data.data as BigInt64Array | Int32Array | Uint8Array, Number));
+    }
   }
 
   #infer(
@@ -296,11 +327,7 @@ export class GraphBuilder {
     this.#valueNames.set(value.name, this.#valueNames.get(value.name) ?? 1);
     this.#initializers.push(initializer);
     if (!data) return;
-    this.#constants.set(value, data);
-    const isInteger = data.dtype === 'int64' || data.dtype === 'int32';
-    if (isInteger && data.shape.length <= 1 && data.data.length <= SHARED_CONSTANT_ELEMENTS) {
-      this.#dims.set(value, Array.from(data.data as BigInt64Array | Int32Array, Number));
-    }
+    this.#noteContents(value, data);
   }
 
   #adoptNode(node: Node): void {
@@ -313,6 +340,7 @@ export class GraphBuilder {
       this.#noteSymbols(output);
     });
     this.#nodes.push(node);
+    this.#followContents(node);
   }
 
   /** Takes a name that must be free. */

@@ -114,6 +114,20 @@ export class AttributeReader {
     return attribute.value;
   }
 
+  floats(name: string): readonly number[] | undefined {
+    const attribute = this.#attributes[name];
+    if (attribute === undefined) return undefined;
+    if (attribute.type !== 'floats') throw this.#wrong(name, 'floats', attribute.type);
+    return attribute.value;
+  }
+
+  strings(name: string): readonly string[] | undefined {
+    const attribute = this.#attributes[name];
+    if (attribute === undefined) return undefined;
+    if (attribute.type !== 'strings') throw this.#wrong(name, 'strings', attribute.type);
+    return attribute.value;
+  }
+
   tensor(name: string): Tensor | undefined {
     const attribute = this.#attributes[name];
     if (attribute === undefined) return undefined;

@@ -1,7 +1,7 @@
 /**
  * @file Bytes of an ONNX file -> graph: files that we wrote, and files of exporters as far as they stay with tensors and
  * ONNX's own operators. Names of values are kept; types and shapes are inferred anew, so that the graph is sound whatever
- * the file says; older operator sets are brought to ours.
+ * the file says; older operator sets are brought to ours, functions are inlined, branches that are known are taken.
  */
 import { fromBinary } from '@bufbuild/protobuf';
 
@@ -9,17 +9,16 @@ import { RefereeError, isRefereeError, quoted } from '../../errors.ts';
 import { GraphBuilder } from './builder.ts';
 import type { DType } from './dtype.ts';
 import { dtypeOf } from './dtype.ts';
-import type { Graph, Value } from './graph.ts';
-import { AttributeReader } from './graph.ts';
-import { constantTensor } from './infer/shape.ts';
-import type { GraphProto, ModelProto, NodeProto, ValueInfoProto } from './onnx_pb.ts';
+import type { Graph } from './graph.ts';
+import { FunctionInliner, versionOf } from './inline-functions.ts';
+import type { GraphProto, ModelProto, ValueInfoProto } from './onnx_pb.ts';
 import { ModelProtoSchema } from './onnx_pb.ts';
-import { readAttributes } from './read-attributes.ts';
-import { readTensor, sizeOf } from './read-tensor.ts';
+import { NodeReader, oneLine } from './read-nodes.ts';
+import { sizeOf } from './read-tensor.ts';
+import { Scope } from './scope.ts';
 import type { Dim } from './shapes.ts';
 import { formatShape, symbolFrom, unknownDim } from './shapes.ts';
-import { sortNodes } from './sort-nodes.ts';
-import { NEWEST_OPSET, OLDEST_OPSET, upgradeNode } from './upgrade.ts';
+import { NEWEST_OPSET, OLDEST_OPSET } from './upgrade.ts';
 
 export interface ReadOptions {
   /** Begins every error message: the file. */
@@ -58,26 +57,21 @@ function parse(bytes: Uint8Array): ModelProto {
   if (!model.graph || model.irVersion < 3n || model.irVersion > 100n) {
     throw new RefereeError('InvalidModel', 'not an ONNX file: it has no graph or no version');
   }
-  if (model.functions.length > 0) {
-    throw new RefereeError('InvalidModel', `function ${quoted(model.functions[0]!.name)}: functions are not supported`);
-  }
   return model;
 }
 
 class ModelReader {
   readonly #graph: GraphProto;
-  readonly #opset: number;
-  readonly #folder: string | undefined;
+  readonly #nodes: NodeReader;
   readonly #builder: GraphBuilder;
-  readonly #values = new Map<string, Value>();
+  readonly #values = new Scope();
   /** One unknown dimension for each name that cannot be a symbol. */
   readonly #symbols = new Map<string, Dim>();
 
   constructor(model: ModelProto, folder: string | undefined) {
     this.#graph = model.graph!;
-    this.#folder = folder;
-    this.#opset = opsetOf(model);
     this.#builder = new GraphBuilder(oneLine(this.#graph.name) || 'graph');
+    this.#nodes = new NodeReader(this.#builder, { opset: opsetOf(model), inliner: new FunctionInliner(model), folder });
   }
 
   read(): Graph {
@@ -91,18 +85,8 @@ class ModelReader {
     const initialized = new Set(graph.initializer.map((tensor) => tensor.name));
     // Before version 4 of the format initializers had to be listed as inputs, too.
     for (const input of graph.input) if (!initialized.has(input.name)) this.#readInput(input);
-    for (const tensor of graph.initializer) {
-      const where = `initializer ${quoted(tensor.name)}`;
-      if (tensor.name === '') throw new RefereeError('InvalidModel', 'an initializer has no name');
-      const read = readTensor(tensor, where, this.#folder);
-      this.#values.set(
-        tensor.name,
-        'external' in read
-          ? this.#builder.namedWeight(tensor.name, read)
-          : this.#builder.namedConstant(tensor.name, read),
-      );
-    }
-    for (const node of sortNodes(graph.node, new Set(this.#values.keys()))) this.#readNode(node);
+    this.#nodes.readInitializers(graph.initializer, this.#values);
+    this.#nodes.readNodes(graph.node, this.#values);
     for (const output of graph.output) this.#readOutput(output);
     if (graph.output.length === 0) throw new RefereeError('InvalidModel', 'the graph has no outputs');
     return this.#builder.build();
@@ -126,7 +110,8 @@ class ModelReader {
     if (!dtype)
       throw new RefereeError('InvalidModel', `${where}: element type ${type.value.elemType} is not supported`);
     const shape = type.value.shape?.dim.map(({ value: dim }): Dim => {
-      if (dim.case === 'dimValue') return sizeOf(dim.value, where);
+      // Some exporters write -1 for a size that run time tells.
+      if (dim.case === 'dimValue') return dim.value === -1n ? unknownDim() : sizeOf(dim.value, where);
       return dim.case === 'dimParam' ? this.#symbol(dim.value) : unknownDim();
     });
     return { dtype, shape };
@@ -138,34 +123,6 @@ class ModelReader {
     const dim = symbolFrom(name) ?? unknownDim();
     if (name !== '') this.#symbols.set(name, dim);
     return dim;
-  }
-
-  #readNode(proto: NodeProto): void {
-    const name = oneLine(proto.name) || proto.opType;
-    const where = `node ${name} (${oneLine(proto.opType)})`;
-    if (proto.domain !== '' && proto.domain !== 'ai.onnx') {
-      throw new RefereeError('InvalidModel', `${where}: operators of ${quoted(proto.domain)} are not supported`);
-    }
-    const attributes = readAttributes(proto.attribute, where);
-    if (proto.opType === 'Constant') {
-      const tensor = constantTensor({ attributes: new AttributeReader(attributes, where) });
-      const output = proto.output[0];
-      if (!tensor || !output) throw new RefereeError('InvalidModel', `${where}: has no value that is supported`);
-      this.#values.set(output, this.#builder.namedConstant(output, tensor));
-      return;
-    }
-    const inputs = proto.input.map((input) => (input === '' ? undefined : this.#values.get(input)!));
-    const names = [...proto.output];
-    while (names.length > 0 && names[names.length - 1] === '') names.pop();
-    const outputs = names.map((output) => (output === '' ? undefined : output));
-    const node = upgradeNode(this.#builder, this.#opset, { name, op: proto.opType, inputs, outputs, attributes });
-    try {
-      this.#builder.namedNode(node).forEach((value) => this.#values.set(value.name, value));
-    } catch (error) {
-      // Rules of inference trust the number and rank of their inputs.
-      if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
-      throw new RefereeError('InvalidModel', `${where}: its inputs do not fit the operator`, { cause: error });
-    }
   }
 
   #readOutput(info: ValueInfoProto): void {
@@ -195,14 +152,9 @@ function canBeEqual(a: Dim, b: Dim): boolean {
 }
 
 function opsetOf(model: ModelProto): number {
-  const imported = model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx');
-  const version = Number(imported?.version ?? 0n);
+  const version = versionOf(model.opsetImport);
   if (version < OLDEST_OPSET || version > NEWEST_OPSET) {
     throw new RefereeError('InvalidModel', `operator set ${version}, expected ${OLDEST_OPSET} to ${NEWEST_OPSET}`);
   }
   return version;
-}
-
-function oneLine(text: string): string {
-  return text.replace(/\p{Cc}/gu, '_').slice(0, 500);
 }

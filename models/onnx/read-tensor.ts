@@ -70,7 +70,8 @@ function readData(proto: TensorProto, dtype: DType, count: number, where: string
       throw new RefereeError('InvalidModel', `${where}: holds ${raw.length} bytes, its shape needs ${count * bytes}`);
     }
     const isAligned = raw.byteOffset % bytes === 0 && raw.buffer instanceof ArrayBuffer;
-    const own = isAligned ? raw : raw.slice();
+    // Not `slice`: of Node's Buffer that is no copy.
+    const own = isAligned ? raw : new Uint8Array(raw);
     return new array(own.buffer as ArrayBuffer, own.byteOffset, count);
   }
   if (typed.length !== count) {

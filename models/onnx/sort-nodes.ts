@@ -3,12 +3,18 @@
  */
 import { RefereeError, quoted } from '../../errors.ts';
 import type { NodeProto } from './onnx_pb.ts';
+import { capturedNames } from './subgraphs.ts';
+
+/** Names of values that exist before the nodes. */
+export interface KnownNames {
+  has(name: string): boolean;
+}
 
 /**
  * @param known names of inputs and initializers
  * @throws RefereeError `InvalidModel` for a value that is made twice, one that nobody makes, and a cycle
  */
-export function sortNodes(nodes: readonly NodeProto[], known: ReadonlySet<string>): NodeProto[] {
+export function sortNodes(nodes: readonly NodeProto[], known: KnownNames): NodeProto[] {
   const makers = findMakers(nodes, known);
   const sorted: NodeProto[] = [];
   const state = new Map<NodeProto, 'open' | 'done'>();
@@ -21,7 +27,7 @@ export function sortNodes(nodes: readonly NodeProto[], known: ReadonlySet<string
         stack.pop();
         continue;
       }
-      const missing = node.input
+      const missing = namesRead(node)
         .filter((name) => name !== '' && !known.has(name))
         .map((name) => makerOf(name, node, makers))
         .filter((maker) => state.get(maker) !== 'done');
@@ -43,7 +49,12 @@ export function sortNodes(nodes: readonly NodeProto[], known: ReadonlySet<string
   return sorted;
 }
 
-function findMakers(nodes: readonly NodeProto[], known: ReadonlySet<string>): Map<string, NodeProto> {
+function namesRead(node: NodeProto): readonly string[] {
+  const captured = capturedNames(node);
+  return captured.length === 0 ? node.input : [...node.input, ...captured];
+}
+
+function findMakers(nodes: readonly NodeProto[], known: KnownNames): Map<string, NodeProto> {
   const makers = new Map<string, NodeProto>();
   for (const node of nodes) {
     for (const output of node.output) {

@@ -4,7 +4,12 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { create, toBinary } from '@bufbuild/protobuf';
 
-import type { AttributeProtoSchema, GraphProtoSchema, TypeProtoSchema } from '../../models/onnx/onnx_pb.ts';
+import type {
+  AttributeProtoSchema,
+  FunctionProtoSchema,
+  GraphProtoSchema,
+  TypeProtoSchema,
+} from '../../models/onnx/onnx_pb.ts';
 import { AttributeProto_AttributeType as AttributeType, ModelProtoSchema } from '../../models/onnx/onnx_pb.ts';
 
 export type GraphInit = MessageInitShape<typeof GraphProtoSchema>;
@@ -39,9 +44,13 @@ export const intsAttribute = (name: string, ints: readonly number[]): AttributeI
 });
 
 /** A model with input x: float32[N, 2] and output y, if the graph says nothing else. */
-export function foreignModel(graph: GraphInit, { opset = 17, imports = [''] }: ForeignOptions = {}): Uint8Array {
+export function foreignModel(
+  graph: GraphInit,
+  { opset = 17, imports = [''], functions = [] }: ForeignOptions = {},
+): Uint8Array {
   const whole = create(ModelProtoSchema, {
     irVersion: 8n,
+    functions: [...functions],
     opsetImport: imports.map((domain) => ({ domain, version: BigInt(opset) })),
     graph: {
       name: 'foreign',
@@ -57,4 +66,5 @@ interface ForeignOptions {
   readonly opset?: number;
   /** Domains of the imported operator sets. */
   readonly imports?: readonly string[];
+  readonly functions?: readonly MessageInitShape<typeof FunctionProtoSchema>[];
 }

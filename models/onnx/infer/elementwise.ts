@@ -7,7 +7,7 @@ import type { Value } from '../graph.ts';
 import type { Dim } from '../shapes.ts';
 import { broadcastShapes, dimProduct, dimQuotient, dimSum } from '../shapes.ts';
 import type { InferContext, InferRule } from './rule.ts';
-import { axisOf, problem, required, sameType } from './context.ts';
+import { axisOf, numbersOf, problem, required, sameType } from './context.ts';
 
 /** Output like the first input. */
 const unary: InferRule = (context) => {
@@ -39,13 +39,16 @@ function broadcasting(result: 'same' | 'bool', follow?: (a: Dim, b: Dim) => Dim 
   };
 }
 
+const FOLLOWED_TYPES: readonly DType[] = ['int64', 'int32', 'bool'];
+
 /** Arithmetic on shape vectors: a scalar or a vector of length one is repeated. */
 function followDims(
   context: InferContext,
-  [a, b]: readonly Value[],
+  [a, b, ...others]: readonly Value[],
   combine: (a: Dim, b: Dim) => Dim | undefined,
 ): readonly Dim[] | undefined {
-  if (!a || !b || (a.dtype !== 'int64' && a.dtype !== 'int32')) return undefined;
+  if (!a || !b || others.length > 0 || !FOLLOWED_TYPES.includes(a.dtype)) return undefined;
+  if (a.shape.length > 1 || b.shape.length > 1) return undefined;
   const left = context.dims(a);
   const right = context.dims(b);
   if (!left || !right) return undefined;
@@ -65,16 +68,43 @@ const where: InferRule = (context) => {
   const [condition, x, y] = [required(context, 0), required(context, 1), required(context, 2)];
   if (condition.dtype !== 'bool') throw problem(context, `the condition has type ${condition.dtype}, expected bool`);
   sameType(context, [x, y]);
-  return [{ dtype: x.dtype, shape: broadcastShapes([condition.shape, x.shape, y.shape], context.where) }];
+  const shape = broadcastShapes([condition.shape, x.shape, y.shape], context.where);
+  return [{ dtype: x.dtype, shape, dims: shape.length <= 1 ? followChoice(context) : undefined }];
 };
+
+/** Elements of shape vectors, chosen by truth values that are known. */
+function followChoice(context: InferContext): readonly Dim[] | undefined {
+  const vectors = [0, 1, 2].map((at) => context.dims(required(context, at)));
+  const length = Math.max(...vectors.map((vector) => vector?.length ?? 0));
+  const chosen = Array.from({ length }, (_, at) => {
+    const [condition, x, y] = vectors.map((vector) => vector?.[vector.length === 1 ? 0 : at]);
+    return typeof condition === 'number' ? (condition !== 0 ? x : y) : undefined;
+  });
+  return chosen.every((dim) => dim !== undefined) ? chosen : undefined;
+}
 
 const cast: InferRule = (context) => {
   const x = required(context, 0);
   const to = context.attributes.int('to', 0);
   const dtype = dtypeOf(to);
   if (!dtype) throw problem(context, `attribute "to" is ${to}, which is no supported element type`);
-  return [{ dtype, shape: x.shape, dims: dtype === 'int64' || dtype === 'int32' ? context.dims(x) : undefined }];
+  return [
+    {
+      dtype,
+      shape: x.shape,
+      dims: dtype === 'int64' || dtype === 'int32' ? context.dims(x) : castToBool(context, dtype),
+    },
+  ];
 };
+
+/** Sizes are truth values where it is known whether they are 0. */
+function castToBool(context: InferContext, dtype: DType): readonly Dim[] | undefined {
+  if (dtype !== 'bool') return undefined;
+  const dims = context.dims(required(context, 0));
+  return dims?.every((dim): dim is number => typeof dim === 'number')
+    ? dims.map((dim) => Number(dim !== 0))
+    : undefined;
+}
 
 /** As `unary`, along an axis that must exist. */
 const alongAxis =
@@ -88,6 +118,14 @@ const alongAxis =
 const castLike: InferRule = (context) => [{ dtype: required(context, 1).dtype, shape: required(context, 0).shape }];
 
 const toBool: InferRule = (context) => [{ dtype: 'bool', shape: required(context, 0).shape }];
+
+const not: InferRule = (context) => {
+  const x = required(context, 0);
+  const known = numbersOf(context, 0);
+  return [
+    { dtype: x.dtype, shape: x.shape, dims: Array.isArray(known) ? known.map((n) => Number(n === 0)) : undefined },
+  ];
+};
 
 const dropout: InferRule = (context) => {
   const x = required(context, 0);
@@ -105,7 +143,18 @@ const prelu: InferRule = (context) => {
 };
 
 const subtract = (a: Dim, b: Dim): Dim | undefined =>
-  typeof a === 'number' && typeof b === 'number' ? a - b : undefined;
+  typeof a === 'number' && typeof b === 'number' ? a - b : b === 0 ? a : a === b ? 0 : undefined;
+/** Symbols are sizes, which are 0 or more. */
+const equal = (a: Dim, b: Dim): Dim | undefined => {
+  if (a === b) return 1;
+  if (typeof a === 'number' && typeof b === 'number') return 0;
+  return (typeof a === 'number' && a < 0) || (typeof b === 'number' && b < 0) ? 0 : undefined;
+};
+/** Of numbers only. */
+const known =
+  (combine: (a: number, b: number) => number | boolean) =>
+  (a: Dim, b: Dim): Dim | undefined =>
+    typeof a === 'number' && typeof b === 'number' ? Number(combine(a, b)) : undefined;
 const modulo = (a: Dim, b: Dim): Dim | undefined =>
   typeof a === 'number' && typeof b === 'number' && a >= 0 && b > 0 ? a % b : undefined;
 const divide = (a: Dim, b: Dim): Dim | undefined =>
@@ -143,7 +192,7 @@ const UNARY = [
     'Elu',
   ],
   ...['Selu', 'Celu', 'LeakyRelu', 'ThresholdedRelu', 'Mish', 'Gelu', 'Floor', 'Ceil', 'Round', 'Sign'],
-  ...['Trilu', 'Not', 'BitwiseNot', 'Clip', 'CumSum', 'LRN', 'Shrink'],
+  ...['Trilu', 'BitwiseNot', 'Clip', 'CumSum', 'LRN', 'Shrink'],
 ];
 
 export const elementwiseRules: Readonly<Record<string, InferRule>> = {
@@ -162,18 +211,40 @@ export const elementwiseRules: Readonly<Record<string, InferRule>> = {
     const [x, y] = [required(context, 0), required(context, 1)];
     return [{ dtype: x.dtype, shape: broadcastShapes([x.shape, y.shape], context.where) }];
   },
-  Min: broadcasting('same'),
-  Max: broadcasting('same'),
+  Min: broadcasting('same', known(Math.min)),
+  Max: broadcasting('same', known(Math.max)),
   Sum: broadcasting('same'),
   Mean: broadcasting('same'),
-  And: broadcasting('same'),
-  Or: broadcasting('same'),
-  Xor: broadcasting('same'),
-  Equal: broadcasting('bool'),
-  Greater: broadcasting('bool'),
-  GreaterOrEqual: broadcasting('bool'),
-  Less: broadcasting('bool'),
-  LessOrEqual: broadcasting('bool'),
+  And: broadcasting(
+    'same',
+    known((a, b) => a !== 0 && b !== 0),
+  ),
+  Or: broadcasting(
+    'same',
+    known((a, b) => a !== 0 || b !== 0),
+  ),
+  Xor: broadcasting(
+    'same',
+    known((a, b) => (a !== 0) !== (b !== 0)),
+  ),
+  Not: not,
+  Equal: broadcasting('bool', equal),
+  Greater: broadcasting(
+    'bool',
+    known((a, b) => a > b),
+  ),
+  GreaterOrEqual: broadcasting(
+    'bool',
+    known((a, b) => a >= b),
+  ),
+  Less: broadcasting(
+    'bool',
+    known((a, b) => a < b),
+  ),
+  LessOrEqual: broadcasting(
+    'bool',
+    known((a, b) => a <= b),
+  ),
   IsNaN: toBool,
   IsInf: toBool,
   Where: where,

@@ -2,7 +2,7 @@
  * @file Inference of reductions and normalisations.
  */
 import type { Dim } from '../shapes.ts';
-import { unknownDim } from '../shapes.ts';
+import { dimProduct, unknownDim } from '../shapes.ts';
 import type { InferContext, Inferred, InferRule } from './rule.ts';
 import { axisOf, expectEqual, numbersOf, problem, required, sameType } from './context.ts';
 
@@ -31,8 +31,15 @@ const reduce: InferRule = (context) => {
   const shape = keeps
     ? x.shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim))
     : x.shape.filter((_, axis) => !axes.includes(axis));
-  return [{ dtype: x.dtype, shape }];
+  return [{ dtype: x.dtype, shape, dims: followProduct(context, axes) }];
 };
+
+/** A product of all sizes: how exporters write the number of elements. */
+function followProduct(context: InferContext, axes: readonly number[]): readonly Dim[] | undefined {
+  const x = required(context, 0);
+  const dims = context.op === 'ReduceProd' && x.shape.length === 1 && axes.length === 1 ? context.dims(x) : undefined;
+  return dims && [dimProduct(dims)];
+}
 
 const argReduce: InferRule = (context) => {
   const x = required(context, 0);

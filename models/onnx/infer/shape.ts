@@ -18,6 +18,9 @@ const shape: InferRule = (context) => {
   return [{ dtype: 'int64', shape: [dims.length], dims }];
 };
 
+/** Longer vectors are no shapes. */
+const FOLLOWED_ELEMENTS = 64;
+
 const size: InferRule = (context) => [{ dtype: 'int64', shape: [], dims: [dimProduct(required(context, 0).shape)] }];
 
 /** Sizes that an integer vector holds: known, or as many unknown ones as it is long. */
@@ -31,9 +34,16 @@ export function sizesOf(context: InferContext, at: number): readonly Dim[] {
   return Array.from({ length }, unknownDim);
 }
 
-const constantOfShape: InferRule = (context) => [
-  { dtype: context.attributes.tensor('value')?.dtype ?? 'float32', shape: sizesOf(context, 0) },
-];
+const constantOfShape: InferRule = (context) => {
+  const value = context.attributes.tensor('value');
+  const shape = sizesOf(context, 0);
+  const [length] = shape;
+  // Exporters make vectors of ones or minus ones so, to compare shapes with.
+  const isVector = shape.length === 1 && typeof length === 'number' && length <= FOLLOWED_ELEMENTS;
+  const isWhole = value?.dtype === 'int64' || value?.dtype === 'int32';
+  const dims = isVector && isWhole ? Array.from({ length }, () => Number(value.data[0])) : undefined;
+  return [{ dtype: value?.dtype ?? 'float32', shape, dims }];
+};
 
 /** The tensor of a `Constant` node, in any of its spellings. */
 export function constantTensor(context: Pick<InferContext, 'attributes'>): Tensor | undefined {
@@ -41,8 +51,10 @@ export function constantTensor(context: Pick<InferContext, 'attributes'>): Tenso
   if (attributes.has('value')) return attributes.tensor('value');
   if (attributes.has('value_int')) return int64([attributes.int('value_int', 0)], []);
   if (attributes.has('value_float')) return float32([attributes.float('value_float', 0)], []);
-  const wholes = attributes.has('value_ints') ? attributes.ints('value_ints') : undefined;
-  return wholes ? int64(wholes) : undefined;
+  const wholes = attributes.ints('value_ints');
+  if (wholes) return int64(wholes);
+  const reals = attributes.floats('value_floats');
+  return reals ? float32(reals) : undefined;
 }
 
 const constant: InferRule = (context) => {

@@ -3,6 +3,7 @@
  * and small expressions of constants. Weights of other files are never read.
  */
 import type { GraphBuilder } from '../builder.ts';
+import { tensorOfDims } from '../contents.ts';
 import type { Tensor } from '../dtype.ts';
 import { DTYPES, elementCount } from '../dtype.ts';
 import type { Graph, Node, Value } from '../graph.ts';
@@ -20,22 +21,10 @@ export function foldConstants(graph: Graph): Graph {
     const kept = keepNode(withConstantShape(node, b), b);
     if (makesOutput) return kept;
     return kept.map((value) => {
-      const tensor = fromDims(value, b) ?? fromConstants(node, value, kept.length, b);
+      const tensor = tensorOfDims(value, b.dimsOf(value)) ?? fromConstants(node, value, kept.length, b);
       return tensor ? b.constant(tensor, `${node.name}/folded`) : value;
     });
   });
-}
-
-/** An integer vector whose elements are all known, whether or not its inputs are. */
-function fromDims(value: Value, b: GraphBuilder): Tensor | undefined {
-  const dims = b.dimsOf(value);
-  if (!dims?.every((dim) => typeof dim === 'number') || !isStatic(value.shape)) return undefined;
-  if (elementCount(value.shape) !== dims.length) return undefined;
-  const { dtype, shape } = value;
-  if (dtype === 'int64') return { dtype, shape, data: BigInt64Array.from(dims, (dim) => BigInt(dim)) };
-  if (dtype === 'int32') return { dtype, shape, data: Int32Array.from(dims) };
-  if (dtype === 'bool') return { dtype, shape, data: Uint8Array.from(dims) };
-  return undefined;
 }
 
 function fromConstants(node: Node, value: Value, outputs: number, b: GraphBuilder): Tensor | undefined {

@@ -1,0 +1,41 @@
+/**
+ * @file What a graph computes from its constants alone, while it is built: small tensors only, such as the scales, axes and
+ * conditions that exporters write as chains of nodes.
+ */
+import type { Tensor } from './dtype.ts';
+import { elementCount } from './dtype.ts';
+import type { Node, Value } from './graph.ts';
+import { AttributeReader } from './graph.ts';
+import { evaluate } from './passes/evaluate.ts';
+import type { Dim } from './shapes.ts';
+import { isStatic } from './shapes.ts';
+
+/** Larger ones are left to the folding pass, which puts them into the graph. */
+const MAX_ELEMENTS = 64;
+
+/** The tensor of an integer vector whose elements are all known. */
+export function tensorOfDims({ dtype, shape }: Value, dims: readonly Dim[] | undefined): Tensor | undefined {
+  if (!dims?.every((dim) => typeof dim === 'number') || !isStatic(shape)) return undefined;
+  if (elementCount(shape) !== dims.length) return undefined;
+  if (dtype === 'int64') return { dtype, shape, data: BigInt64Array.from(dims, (dim) => BigInt(dim)) };
+  if (dtype === 'int32') return { dtype, shape, data: Int32Array.from(dims) };
+  if (dtype === 'bool') return { dtype, shape, data: Uint8Array.from(dims) };
+  return undefined;
+}
+
+/** The small result of a node of small known inputs, undefined where it is not for us to compute. */
+export function smallResult(
+  { op, name, inputs, attributes }: Pick<Node, 'op' | 'name' | 'inputs' | 'attributes'>,
+  { dtype, shape }: Value,
+  contentsOf: (value: Value) => Tensor | undefined,
+): Tensor | undefined {
+  if (inputs.length === 0 || !isStatic(shape) || elementCount(shape) > MAX_ELEMENTS) return undefined;
+  const tensors: (Tensor | undefined)[] = [];
+  for (const input of inputs) {
+    const tensor = input && contentsOf(input);
+    if (input && (!tensor || tensor.data.length > MAX_ELEMENTS)) return undefined;
+    tensors.push(tensor);
+  }
+  const made = evaluate({ op, inputs: tensors, attributes: new AttributeReader(attributes, name), dtype, shape });
+  return made?.data.length === elementCount(shape) ? made : undefined;
+}

@@ -1,0 +1,25 @@
+/**
+ * @file Values by the names of a file. A branch of `If` sees the values around it, nobody sees those of a branch.
+ */
+import type { Value } from './graph.ts';
+
+export class Scope {
+  readonly #values = new Map<string, Value>();
+  readonly #around: Scope | undefined;
+
+  constructor(around?: Scope) {
+    this.#around = around;
+  }
+
+  get(name: string): Value | undefined {
+    return this.#values.get(name) ?? this.#around?.get(name);
+  }
+
+  has(name: string): boolean {
+    return this.get(name) !== undefined;
+  }
+
+  set(name: string, value: Value): void {
+    this.#values.set(name, value);
+  }
+}
