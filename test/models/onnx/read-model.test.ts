@@ -126,6 +126,19 @@ describe('what others wrote', () => {
     expectClose(y, float32([7.5, 10.5, 15.5, 22.5, 23.5, 34.5], [3, 2]), EXACT);
   });
 
+  test("weights of a file in Node's own buffer are read wherever they lie in it", () => {
+    const rawData = new Uint8Array(Float32Array.of(1, 2, 3).buffer);
+    const graph = (name: string): GraphInit => ({
+      initializer: [{ name, dataType: FLOAT, dims: [3n], rawData }],
+      node: [{ opType: 'Identity', input: [name], output: ['y'] }],
+    });
+    // Names of four lengths put the bytes at every place of a word.
+    for (const name of ['w', 'ww', 'www', 'wwww']) {
+      const read = readModel(Buffer.from(foreignModel(graph(name))));
+      expect(read.initializers[0]?.data?.data).toEqual(Float32Array.of(1, 2, 3));
+    }
+  });
+
   test('older spellings of operators become ours: same numbers as the file as it is', async () => {
     const graph: GraphInit = {
       node: [

@@ -1,0 +1,243 @@
+import { describe, expect, test } from 'vitest';
+
+import { checkGraph } from '../../../models/onnx/check.ts';
+import { float32 } from '../../../models/onnx/dtype.ts';
+import { AttributeProto_AttributeType as AttributeType } from '../../../models/onnx/onnx_pb.ts';
+import { readModel } from '../../../models/onnx/protobuf.ts';
+import { expectClose } from '../../support/close.ts';
+import type { AttributeInit, GraphInit } from '../../support/foreign-model.ts';
+import { FLOAT, INT64, foreignModel, intAttribute, intsAttribute, tensorType } from '../../support/foreign-model.ts';
+import { runGraph, runModel } from '../../support/run-graph.ts';
+
+const X = float32(
+  Array.from({ length: 48 }, (_, at) => Math.sin(3 * at) + 0.1 * at),
+  [2, 4, 2, 3],
+);
+
+const floatAttribute = (name: string, f: number): AttributeInit => ({ name, type: AttributeType.FLOAT, f });
+const floatsAttribute = (name: string, floats: number[]): AttributeInit => ({
+  name,
+  type: AttributeType.FLOATS,
+  floats,
+});
+const textAttribute = (name: string, s: string): AttributeInit => ({
+  name,
+  type: AttributeType.STRING,
+  s: new TextEncoder().encode(s),
+});
+const floats = (name: string, floatData: number[]) => ({
+  name,
+  dataType: FLOAT,
+  dims: [BigInt(floatData.length)],
+  floatData,
+});
+
+/** A graph of one node that reads x [N, 4, 2, 3]. */
+function one(opType: string, attribute: AttributeInit[], more: GraphInit = {}, input: string[] = []): GraphInit {
+  return {
+    input: [{ name: 'x', type: tensorType(FLOAT, ['N', 4, 2, 3]) }],
+    node: [{ opType, input: ['x', ...input], output: ['y'], attribute }],
+    output: [{ name: 'y', type: { value: { case: 'tensorType', value: { elemType: FLOAT } } } }],
+    ...more,
+  };
+}
+
+const cases: [string, number, GraphInit][] = [
+  ['Softmax over a flattened matrix', 11, one('Softmax', [])],
+  ['Softmax over a negative axis of the matrix', 12, one('Softmax', [intAttribute('axis', -2)])],
+  ['LogSoftmax along the last axis', 12, one('LogSoftmax', [intAttribute('axis', 3)])],
+  ['Hardmax over a flattened matrix', 11, one('Hardmax', [intAttribute('axis', 2)])],
+  ['Clip with bounds as attributes', 10, one('Clip', [floatAttribute('min', 0.2), floatAttribute('max', 2)])],
+  ['Clip with one bound', 7, one('Clip', [floatAttribute('max', 1)])],
+  ['Pad', 10, one('Pad', [intsAttribute('pads', [0, 0, 1, 2, 0, 0, 0, 1]), floatAttribute('value', 0.5)])],
+  [
+    'Pad by reflection',
+    10,
+    one('Pad', [intsAttribute('pads', [0, 0, 1, 2, 0, 0, 1, 1]), textAttribute('mode', 'reflect')]),
+  ],
+  [
+    'Slice',
+    9,
+    one('Slice', [intsAttribute('starts', [1, -2]), intsAttribute('ends', [3, 9]), intsAttribute('axes', [1, 3])]),
+  ],
+  ['Slice without axes', 7, one('Slice', [intsAttribute('starts', [0, 1]), intsAttribute('ends', [9, 3])])],
+  [
+    'TopK',
+    9,
+    one('TopK', [intAttribute('k', 2), intAttribute('axis', 1)], {
+      node: [
+        {
+          opType: 'TopK',
+          input: ['x'],
+          output: ['y', 'places'],
+          attribute: [intAttribute('k', 2), intAttribute('axis', 1)],
+        },
+      ],
+    }),
+  ],
+  ['Unsqueeze', 11, one('Unsqueeze', [intsAttribute('axes', [0, 3])])],
+  [
+    'Squeeze',
+    11,
+    one('Squeeze', [intsAttribute('axes', [0])], {
+      input: [{ name: 'x', type: tensorType(FLOAT, [2, 4, 2, 3]) }],
+      node: [
+        { opType: 'Unsqueeze', input: ['x'], output: ['u'], attribute: [intsAttribute('axes', [0])] },
+        { opType: 'Squeeze', input: ['u'], output: ['y'], attribute: [intsAttribute('axes', [0])] },
+      ],
+    }),
+  ],
+  ['ReduceSum', 12, one('ReduceSum', [intsAttribute('axes', [1, -1]), intAttribute('keepdims', 0)])],
+  ['ReduceL2', 13, one('ReduceL2', [intsAttribute('axes', [2])])],
+  ['Dropout with a ratio', 7, one('Dropout', [floatAttribute('ratio', 0.3)])],
+  [
+    'Upsample with scales as attribute',
+    8,
+    one('Upsample', [floatsAttribute('scales', [1, 1, 2, 3]), textAttribute('mode', 'nearest')]),
+  ],
+  [
+    'Upsample with scales as input',
+    9,
+    one('Upsample', [textAttribute('mode', 'linear')], { initializer: [floats('s', [1, 1, 2, 2])] }, ['s']),
+  ],
+  [
+    'Resize of set 10',
+    10,
+    one('Resize', [textAttribute('mode', 'nearest')], { initializer: [floats('s', [1, 1, 2, 1.5])] }, ['s']),
+  ],
+  [
+    'Split with sizes, of which one part is not read',
+    11,
+    one('Split', [], {
+      node: [
+        {
+          opType: 'Split',
+          input: ['x'],
+          output: ['y', 'unread'],
+          attribute: [intAttribute('axis', 1), intsAttribute('split', [1, 3])],
+        },
+      ],
+    }),
+  ],
+  [
+    'BatchNormalization',
+    9,
+    one(
+      'BatchNormalization',
+      [],
+      { initializer: ['a', 'b', 'c', 'd'].map((name, at) => floats(name, [1, 2, 0.5, 1 + at])) },
+      ['a', 'b', 'c', 'd'],
+    ),
+  ],
+  [
+    'GroupNormalization with parameters per group',
+    18,
+    one(
+      'GroupNormalization',
+      [intAttribute('num_groups', 2)],
+      { initializer: [floats('a', [1, 2]), floats('b', [0.5, 3])] },
+      ['a', 'b'],
+    ),
+  ],
+];
+
+describe('operators of older sets', () => {
+  test.each(cases)(
+    '%s, of set %i, has the numbers that onnxruntime makes of the file as it is',
+    async (_, opset, graph) => {
+      const bytes = foreignModel(graph, { opset });
+      const [theirs, ours] = [
+        await runModel(bytes, { x: X }, ['y']),
+        await runGraph(checkGraph(readModel(bytes)), { x: X }, ['y']),
+      ];
+      expect(ours['y']!.shape).toEqual(theirs['y']!.shape);
+      expectClose(ours['y'], theirs['y']!, { rtol: 1e-6, atol: 1e-6 });
+    },
+  );
+});
+
+describe('conditions and functions', () => {
+  const branch = (opType: string): GraphInit => ({
+    node: [{ opType, input: ['x'], output: ['inside'] }],
+    output: [{ name: 'inside' }],
+  });
+  const branches = [
+    { name: 'then_branch', type: AttributeType.GRAPH, g: branch('Neg') },
+    { name: 'else_branch', type: AttributeType.GRAPH, g: branch('Abs') },
+  ];
+
+  test.each([
+    [2, -1],
+    [3, 1],
+  ])('a condition on a size that is known takes its branch (size %i)', async (size, sign) => {
+    const graph: GraphInit = {
+      node: [
+        { opType: 'Shape', input: ['x'], output: ['sizes'] },
+        { opType: 'Gather', input: ['sizes', 'one'], output: ['size'] },
+        { opType: 'Equal', input: ['size', 'expected'], output: ['condition'] },
+        { name: 'choice', opType: 'If', input: ['condition'], output: ['y'], attribute: branches },
+      ],
+      initializer: [
+        { name: 'one', dataType: INT64, dims: [], int64Data: [1n] },
+        { name: 'expected', dataType: INT64, dims: [], int64Data: [BigInt(size)] },
+      ],
+    };
+    const { y } = await runGraph(readModel(foreignModel(graph)), { x: float32([1, 2], [1, 2]) });
+    expectClose(y, float32([sign, 2 * sign], [1, 2]), { rtol: 0, atol: 0 });
+  });
+
+  test('functions that call functions are inlined, with the attributes of the call or the default', async () => {
+    const attribute = { name: 'alpha', refAttrName: 'slope', type: AttributeType.FLOAT };
+    const bytes = foreignModel(
+      {
+        node: [
+          { opType: 'Twice', domain: 'my', input: ['x'], output: ['a'], attribute: [floatAttribute('slope', 0.5)] },
+          { opType: 'Twice', domain: 'my', input: ['a'], output: ['y'] },
+        ],
+      },
+      {
+        imports: ['', 'my'],
+        functions: [
+          {
+            name: 'Leak',
+            domain: 'my',
+            input: ['v'],
+            output: ['w'],
+            attribute: ['slope'],
+            opsetImport: [{ domain: '', version: 17n }],
+            node: [{ opType: 'LeakyRelu', input: ['v'], output: ['w'], attribute: [attribute] }],
+          },
+          {
+            name: 'Twice',
+            domain: 'my',
+            input: ['v'],
+            output: ['w'],
+            attributeProto: [floatAttribute('slope', 0.25)],
+            opsetImport: [
+              { domain: '', version: 17n },
+              { domain: 'my', version: 1n },
+            ],
+            node: [
+              {
+                opType: 'Leak',
+                domain: 'my',
+                input: ['v'],
+                output: ['t'],
+                attribute: [{ ...attribute, name: 'slope' }],
+              },
+              {
+                opType: 'Leak',
+                domain: 'my',
+                input: ['t'],
+                output: ['w'],
+                attribute: [{ ...attribute, name: 'slope' }],
+              },
+            ],
+          },
+        ],
+      },
+    );
+    const { y } = await runGraph(readModel(bytes), { x: float32([-64, 8], [1, 2]) });
+    expectClose(y, float32([-1, 8], [1, 2]), { rtol: 0, atol: 0 });
+  });
+});
