@@ -65,21 +65,25 @@ function qformerLayer(b: GraphBuilder, weights: Scope, config: QFormerConfig, in
   const informed = image
     ? weights.enter(b, 'crossattention', (w) => attentionBlock(b, w, config, { x: ofQueries!, memory: image }))
     : ofQueries!;
-  // Checkpoints without a path of its own for queries send them through the one for text.
-  const suffix = weights.contains('intermediate_query') ? '_query' : '';
-  const queriesOut = feedForward(b, weights, config, { x: informed, suffix });
+  const queriesOut = feedForward(b, weights, config, { x: informed, suffix: querySuffix(weights) });
   return ofText
     ? op.concat(b, [queriesOut, feedForward(b, weights, config, { x: ofText, suffix: '' })], 1)
     : queriesOut;
 }
 
-interface AttentionBlock {
+/** Checkpoints without a path of its own for queries send them through the one for text. */
+export function querySuffix(layer: Scope): '' | '_query' {
+  return layer.contains('intermediate_query') ? '_query' : '';
+}
+
+export interface AttentionBlock {
   readonly x: Value;
   readonly memory: Value;
   readonly mask?: Value | undefined;
 }
 
-function attentionBlock(
+/** norm(attention(x, memory) + x) */
+export function attentionBlock(
   b: GraphBuilder,
   weights: Scope,
   config: QFormerConfig,
@@ -99,7 +103,8 @@ function attentionBlock(
   return weights.enter(b, 'output', (w) => addAndNorm(b, w, config, { x: mixed, residual: x }));
 }
 
-function feedForward(
+/** norm(dense(act(dense(x))) + x): texts and queries have weights of their own. */
+export function feedForward(
   b: GraphBuilder,
   weights: Scope,
   config: QFormerConfig,

@@ -49,8 +49,12 @@ export function matchingLogits(b: GraphBuilder, scope: Scope, config: Blip2Confi
   const hidden = scope.enter(b, 'qformer', (w) =>
     qformer(b, w, qformerConfig, { tokens, queries, image: input.image, mask }),
   );
-  const ofQueries = op.slice(b, hidden, { starts: [0], ends: [queries], axes: [1] });
-  const logits = scope.enter(b, 'itm_head', (w) => linear(b, w, ofQueries, 2));
+  return matchingHead(b, scope, op.slice(b, hidden, { starts: [0], ends: [queries], axes: [1] }));
+}
+
+/** Queries [B, Q, hidden_size] -> logits [B, 2]. */
+export function matchingHead(b: GraphBuilder, scope: Scope, queries: Value): Value {
+  const logits = scope.enter(b, 'itm_head', (w) => linear(b, w, queries, 2));
   return meanOfRows(b, logits);
 }
 
@@ -125,11 +129,7 @@ export function generationScores(b: GraphBuilder, scope: Scope, config: Blip2Con
   const tokens = queriesAndText(b, scope, config, input);
   const texts = sizeOf(input.ids, 1);
   const length = queries + texts;
-  const order = fixedMask(
-    b,
-    { rows: length, columns: length },
-    (row, column) => column < queries || (row >= queries && column <= row),
-  );
+  const order = generationMask(b, { queries, length });
   const batch = input.mask.shape[0]!;
   const ones = op.expand(b, b.constant(int64([1], [1, 1])), [batch, queries]);
   const mask = op.add(b, order, paddingMask(b, op.concat(b, [ones, input.mask], 1)));
@@ -138,6 +138,15 @@ export function generationScores(b: GraphBuilder, scope: Scope, config: Blip2Con
   );
   const ofText = op.slice(b, hidden, { starts: [queries], ends: [length], axes: [1] });
   return languageModelHead(b, scope, config, ofText);
+}
+
+/** Queries see queries; text position i sees all queries and the text up to itself. [1, 1, length, length] */
+export function generationMask(b: GraphBuilder, { queries, length }: { queries: number; length: number }): Value {
+  return fixedMask(
+    b,
+    { rows: length, columns: length },
+    (row, column) => column < queries || (row >= queries && column <= row),
+  );
 }
 
 export interface GenerationLoss {
@@ -176,7 +185,8 @@ export function generationLoss(
   return { rows: mean(totals, numbers), mean: mean(overall(totals), overall(numbers)) };
 }
 
-function languageModelHead(b: GraphBuilder, scope: Scope, config: Blip2Config, hidden: Value): Value {
+/** Text [B, T, hidden_size] -> scores [B, T, vocabulary]. */
+export function languageModelHead(b: GraphBuilder, scope: Scope, config: Blip2Config, hidden: Value): Value {
   const { hidden_size: width, vocab_size: words, hidden_act: act, layer_norm_eps: epsilon } = config.qformer_config;
   return scope.enter(b, scope.firstOf(HEAD_NAMES), (head) => {
     const dense = head.enter(b, 'transform.dense', (w) => linear(b, w, hidden, width));
@@ -188,7 +198,7 @@ function languageModelHead(b: GraphBuilder, scope: Scope, config: Blip2Config, h
 }
 
 /** [B, Q, hidden_size] */
-function queryTokens(b: GraphBuilder, scope: Scope, config: Blip2Config, batch: Dim): Value {
+export function queryTokens(b: GraphBuilder, scope: Scope, config: Blip2Config, batch: Dim): Value {
   const { num_query_tokens: queries } = config;
   const width = config.qformer_config.hidden_size;
   return op.expand(b, scope.get(b, 'query_tokens', [1, queries, width]), [batch, queries, width]);

@@ -27,11 +27,12 @@ export interface AttentionInput {
 /** -> [B, Tq, Cv]. Head i works on the i-th of `heads` equal slices of the channels. */
 export function attention(b: GraphBuilder, { query, key, value, heads, mask }: AttentionInput): Value {
   const width = headWidth(query, heads);
-  const scaled = op.mulScalar(b, query, 1 / Math.sqrt(width));
+  // A factor right behind a product is taken into it by onnxruntime, forwards and backwards.
+  const scaled = (product: Value): Value => op.mulScalar(b, product, 1 / Math.sqrt(width));
   if (heads === 1 && !mask) {
-    return op.matMul(b, op.softmax(b, op.matMul(b, scaled, op.transposeMatrix(b, key))), value);
+    return op.matMul(b, op.softmax(b, scaled(op.matMul(b, query, op.transposeMatrix(b, key)))), value);
   }
-  const scores = op.matMul(b, splitHeads(b, scaled, heads), splitHeads(b, key, heads, 'transposed'));
+  const scores = scaled(op.matMul(b, splitHeads(b, query, heads), splitHeads(b, key, heads, 'transposed')));
   const weights = op.softmax(b, mask ? op.add(b, scores, mask) : scores);
   return joinHeads(b, op.matMul(b, weights, splitHeads(b, value, heads)));
 }

@@ -25,30 +25,28 @@ export interface WarpAdjointOptions {
 export function warpAdjointGather(b: GraphBuilder, cotangent: Value, options: WarpAdjointOptions): Value {
   const { places, forward, kind, window } = options;
   const [n, channels, height, width] = cotangent.shape as [Dim, number, number, number];
+  const pixels = height * width;
   const first = firstDestinations(b, forward, { kind, height, width, window });
-  const lines = Array.from({ length: window }, (_, d) => lineIndex(b, first.y, { d, height, width }));
-  const columns = Array.from({ length: window }, (_, d) => columnIndex(b, first.x, { d, width }));
-  const x = framedPlane(b, places, 0);
-  const y = framedPlane(b, places, 1);
-  const values = Array.from({ length: channels }, (_, channel) => framedPlane(b, cotangent, channel));
+  const columns = columnIndices(b, first.x, { width, window });
+  const lines = lineIndices(b, first.y, { height, width, window });
+  const [x, y] = framedPlanes(b, places) as [Value, Value];
+  const values = framedPlanes(b, cotangent);
   const own = (axis: 'x' | 'y'): Value =>
-    b.constant(floating(places.dtype, coordinates(height, width, axis), [1, height * width]), 'pixels');
+    b.constant(floating(places.dtype, coordinates(height, width, axis), [1, 1, pixels]), 'pixels');
   const [ownX, ownY] = [own('x'), own('y')];
-  const totals: Value[] = [];
-  for (const line of lines) {
-    for (const column of columns) {
-      const at = op.add(b, line, column);
-      const take = (plane: Value): Value => op.gatherElements(b, plane, at, 1);
-      const weight = op.mul(b, tent(b, take(x), ownX), tent(b, take(y), ownY));
-      values.forEach((plane, channel) => {
-        const share = op.mul(b, take(plane), weight);
-        const total = totals[channel];
-        totals[channel] = total ? op.add(b, total, share) : share;
-      });
-    }
-  }
-  const planes = totals.map((total) => op.reshape(b, total, [n, 1, height, width]));
-  return op.concat(b, planes, 1);
+  const ones = b.constant(float32(new Float32Array(window).fill(1), [1, window]));
+  // A line of the window at a time: few kernels, and what they pass on stays in the cache.
+  const totals = lines.map((line) => {
+    const at = op.reshape(b, op.add(b, line, columns), [n, window * pixels]);
+    const take = (plane: Value): Value => op.reshape(b, op.gatherElements(b, plane, at, 1), [n, window, pixels]);
+    const weight = op.mul(b, tent(b, take(x), ownX), tent(b, take(y), ownY));
+    return op.concat(
+      b,
+      values.map((plane) => op.matMul(b, ones, op.mul(b, take(plane), weight))),
+      1,
+    );
+  });
+  return op.reshape(b, op.sum(b, totals), [n, channels, height, width]);
 }
 
 interface DestinationOptions {
@@ -69,28 +67,36 @@ function firstDestinations(b: GraphBuilder, forward: Value, options: Destination
   return { x: flat(x), y: flat(y) };
 }
 
-/** One plane of [N, K, H, W] within a frame of zeros, which stands for all that is outside: [N, (H + 2) * (W + 2)]. */
-function framedPlane(b: GraphBuilder, planes: Value, k: number): Value {
-  const [n, , height, width] = planes.shape as [Dim, number, number, number];
-  const plane = op.slice(b, planes, { starts: [k], ends: [k + 1], axes: [1] });
-  return op.reshape(b, op.pad(b, plane, [0, 0, 1, 1, 0, 0, 1, 1]), [n, (height + 2) * (width + 2)]);
+/** The planes of [N, K, H, W], each within a frame of zeros that stands for all that is outside: [N, (H + 2) * (W + 2)]. */
+function framedPlanes(b: GraphBuilder, planes: Value): Value[] {
+  const [n, count, height, width] = planes.shape as [Dim, number, number, number];
+  const framed = op.pad(b, planes, [0, 0, 1, 1, 0, 0, 1, 1]);
+  const single = Array.from({ length: count }, () => 1);
+  return op.split(b, framed, single, 1).map((plane) => op.reshape(b, plane, [n, (height + 2) * (width + 2)]));
 }
 
-interface OffsetOptions {
-  /** Which line or column of the window. */
-  readonly d: number;
+interface IndexOptions {
   readonly width: number;
+  /** Lines or columns of the window. */
+  readonly window: number;
 }
 
-/** Index of the start of line y + d of the framed plane; lines outside become the frame. */
-function lineIndex(b: GraphBuilder, y: Value, { d, height, width }: OffsetOptions & { height: number }): Value {
-  const line = op.clip(b, op.addScalar(b, y, d + 1), { min: 0, max: height + 1 });
-  return op.mulScalar(b, op.cast(b, line, 'int32'), width + 2);
+/** Index of the start of line y + d of the framed plane for every d of the window, each [N, 1, H * W]; lines outside become the frame. */
+function lineIndices(b: GraphBuilder, y: Value, { height, width, window }: IndexOptions & { height: number }): Value[] {
+  return Array.from({ length: window }, (_, d) => {
+    const line = op.clip(b, op.addScalar(b, y, d + 1), { min: 0, max: height + 1 });
+    return op.mulScalar(b, op.cast(b, op.unsqueeze(b, line, [1]), 'int32'), width + 2);
+  });
 }
 
-/** Index of column x + d within a line of the framed plane. */
-function columnIndex(b: GraphBuilder, x: Value, { d, width }: OffsetOptions): Value {
-  return op.cast(b, op.clip(b, op.addScalar(b, x, d + 1), { min: 0, max: width + 1 }), 'int32');
+/** Index of column x + d within a line of the framed plane, for all d of the window, [N, window, H * W]. */
+function columnIndices(b: GraphBuilder, x: Value, { width, window }: IndexOptions): Value {
+  const offsets = float32(
+    Array.from({ length: window }, (_, d) => d + 1),
+    [1, window, 1],
+  );
+  const columns = op.add(b, op.unsqueeze(b, x, [1]), b.constant(offsets));
+  return op.cast(b, op.clip(b, columns, { min: 0, max: width + 1 }), 'int32');
 }
 
 /** max(0, 1 - |place - own|), float32: the difference is below 1 where this is not 0, and may be rounded then. */

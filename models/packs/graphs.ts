@@ -3,6 +3,7 @@
  * lane gets depends on its own rows alone.
  */
 import * as autoencoder from '../architectures/autoencoder-kl.ts';
+import { matchAndGenerate } from '../architectures/blip2-joint.ts';
 import * as blip2 from '../architectures/blip2.ts';
 import { encodeText } from '../architectures/clip-text.ts';
 import { predict } from '../architectures/unet-2d-condition.ts';
@@ -186,14 +187,13 @@ function appendLosses(b: GraphBuilder, parts: PackParts, options: AlignmentOptio
   const text = textInputs(b, parts);
   const ids = perCutout(b, text.ids, n);
   const mask = perCutout(b, text.mask, n);
-  const decoderIds = perCutout(b, b.input('decoder_ids', 'int64', [LANES, referee.tokens]), n);
+  const decoderIds = b.input('decoder_ids', 'int64', [LANES, referee.tokens]);
   const smoothing = perCutout(b, b.input('label_smoothing', 'float32', [LANES, 1]), n);
 
   const scope = new Scope(referee.weights, { model: 'referee' });
   const { config } = referee;
   const seen = scope.enter(b, 'vision_model', (w) => blip2.visionTower(b, w, config.vision_config, pixels));
-  const logits = b.scope('itm', () => blip2.matchingLogits(b, scope, config, { image: seen, ids, mask }));
-  const scores = b.scope('itg', () => blip2.generationScores(b, scope, config, { image: seen, ids: decoderIds, mask }));
+  const { logits, scores } = matchAndGenerate(b, scope, config, { image: seen, ...text, decoderIds });
   const losses = [
     { name: 'itm', value: blip2.matchingLosses(b, logits) },
     { name: 'itg', value: blip2.generationLoss(b, scores, { ids, mask, labelSmoothing: smoothing }).rows },
