@@ -23,6 +23,11 @@ export const ERROR_CODES = {
   InvalidCheckpoint: { exit: 2, retryable: false },
   InvalidStore: { exit: 2, retryable: false },
   StoreFull: { exit: 2, retryable: false, hint: 'free some space and run the same command again: it goes on' },
+  StoreUnavailable: {
+    exit: 75,
+    retryable: true,
+    hint: 'run the same command again when the store answers: it goes on from the last checkpoint',
+  },
   ProviderNotAvailable: { exit: 2, retryable: false, hint: 'leave --provider out to let referee choose' },
   ProgramNotFound: { exit: 2, retryable: false },
   ProcessEnded: { exit: 2, retryable: false },

@@ -9,6 +9,7 @@ import { RefereeError, isRefereeError, quoted } from '../errors.ts';
 import { sha256 } from './ids.ts';
 import { checkpointKey, checkpointsFolder, parseKey } from './layout.ts';
 import type { ItemId, ObjectKey, RunId } from './layout.ts';
+import { getUnlessDamaged } from './object-store.ts';
 import type { ObjectStore } from './object-store.ts';
 
 export const CHECKPOINT_FORMAT = '1';
@@ -85,10 +86,10 @@ export async function newestValid<T>(
 ): Promise<FoundCheckpoint<T>> {
   const skipped: SkippedCheckpoint[] = [];
   for (const { key, step } of await checkpointsOf(store, of.run, of.item)) {
-    const bytes = await store.get(key);
-    if (bytes === undefined) continue; // pruned by a second process since the listing
     const path = store.locate(key);
-    const found = readCheckpoint(codec, bytes, path);
+    const bytes = await getUnlessDamaged(store, key);
+    if (bytes === undefined) continue; // pruned by a second process since the listing
+    const found = 'damage' in bytes ? bytes : readCheckpoint(codec, bytes, path);
     if ('damage' in found) skipped.push({ path, reason: found.damage });
     else if (found.step !== step) skipped.push({ path, reason: `holds step ${found.step}` });
     else return { checkpoint: ownedBy(of.owner, found, path), skipped };

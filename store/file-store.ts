@@ -9,12 +9,12 @@ import type { Dirent } from 'node:fs';
 import { link, mkdir, open, readFile, readdir, rename, stat, statfs, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import { RefereeError, quoted } from '../errors.ts';
-import { parseKey } from './layout.ts';
+import { checkFolder, parseKey } from './layout.ts';
 import type { ObjectKey } from './layout.ts';
-import type { ObjectInfo, ObjectStore, PutOptions, StoreCheck } from './object-store.ts';
+import { checkedRange } from './object-store.ts';
+import type { GetOptions, ObjectInfo, ObjectStore, PutOptions, StoreCheck } from './object-store.ts';
 
 /** Temporary names are `.tmp-<host>-<pid>-<nonce>`; no key begins with a dot. */
 const TEMPORARY = /^\.tmp-([0-9a-f]{8})-(\d+)-[0-9a-f]{16}$/;
@@ -25,26 +25,6 @@ const LEFTOVER_AGE_MS = 3_600_000;
 
 /** Enough that a nearly full file system shows itself, little enough to cost nothing. */
 const PROBE_BYTES = 65_536;
-
-/** Opens a store by the text that a user gave: a folder or a `file:` URL. Nothing is touched before the first use. */
-export function openStore(location: string): ObjectStore {
-  if (location.startsWith('file:')) return new FileStore(folderOfUrl(location));
-  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(location)) {
-    throw new RefereeError('InvalidStore', `store must be a folder or a file: URL, found ${quoted(location)}`);
-  }
-  if (location.trim() === '' || location.includes('\0')) {
-    throw new RefereeError('InvalidStore', `store must be a folder, found ${quoted(location)}`);
-  }
-  return new FileStore(location);
-}
-
-function folderOfUrl(url: string): string {
-  try {
-    return fileURLToPath(url);
-  } catch (cause) {
-    throw new RefereeError('InvalidStore', `store ${quoted(url)} is not a file: URL with an absolute path`, { cause });
-  }
-}
 
 export class FileStore implements ObjectStore {
   readonly root: string;
@@ -60,10 +40,9 @@ export class FileStore implements ObjectStore {
     return join(this.root, key);
   }
 
-  async get(key: ObjectKey): Promise<Uint8Array | undefined> {
-    const found = await this.#unlessAbsent(() => readFile(this.locate(key)));
-    // Not the Buffer itself, whose `slice` shares memory where that of a Uint8Array copies.
-    return found && new Uint8Array(found.buffer, found.byteOffset, found.byteLength);
+  async get(key: ObjectKey, { range }: GetOptions = {}): Promise<Uint8Array | undefined> {
+    const path = this.locate(key);
+    return this.#unlessAbsent(() => (range ? readRange(path, ...checkedRange(range)) : readWhole(path)));
   }
 
   async head(key: ObjectKey): Promise<ObjectInfo | undefined> {
@@ -92,6 +71,7 @@ export class FileStore implements ObjectStore {
   }
 
   async list(prefix: string): Promise<ObjectKey[]> {
+    checkFolder(prefix);
     const keys: ObjectKey[] = [];
     const visit = async (folder: string): Promise<void> => {
       const entries = await this.#unlessAbsent(() => readdir(join(this.root, folder), { withFileTypes: true }));
@@ -170,6 +150,28 @@ export class FileStore implements ObjectStore {
       default:
         return new RefereeError('InvalidStore', `${store}: cannot ${verb} (${code})`, { cause: error });
     }
+  }
+}
+
+async function readWhole(path: string): Promise<Uint8Array> {
+  const found = await readFile(path);
+  // Not the Buffer itself, whose `slice` shares memory where that of a Uint8Array copies.
+  return new Uint8Array(found.buffer, found.byteOffset, found.byteLength);
+}
+
+async function readRange(path: string, start: number, end: number): Promise<Uint8Array> {
+  const file = await open(path, 'r');
+  try {
+    const bytes = new Uint8Array(Math.max(0, Math.min(end, (await file.stat()).size) - start));
+    let filled = 0;
+    while (filled < bytes.length) {
+      const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, start + filled);
+      if (bytesRead === 0) break; // cannot shrink: objects are replaced, never changed
+      filled += bytesRead;
+    }
+    return bytes.subarray(0, filled);
+  } finally {
+    await file.close();
   }
 }
 

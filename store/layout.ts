@@ -118,6 +118,13 @@ export function parseKey(text: string): ParsedKey | undefined {
   return { kind, run: run as RunId, item: item as ItemId, step: Number(checkpointStep ?? previewStep) };
 }
 
+const FOLDER = /^(?:[a-z0-9-]{1,64}\/(?:prompts\/|items\/(?:[a-z0-9-]{1,64}\/(?:checkpoints\/|previews\/)?)?)?)?$/;
+
+/** @throws Internal for a prefix that none of the functions above makes; empty stands for the whole store */
+export function checkFolder(prefix: string): void {
+  if (!FOLDER.test(prefix)) throw new RefereeError('Internal', `not a folder of the store: ${quoted(prefix)}`);
+}
+
 function key(folder: string, file: string): ObjectKey {
   return `${folder}${file}` as ObjectKey;
 }

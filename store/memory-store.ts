@@ -4,7 +4,8 @@
 import { RefereeError, quoted } from '../errors.ts';
 import { parseKey } from './layout.ts';
 import type { ObjectKey } from './layout.ts';
-import type { ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
+import { withinRange } from './object-store.ts';
+import type { GetOptions, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
 
 export class MemoryStore implements ObjectStore {
   readonly root = 'memory:';
@@ -16,8 +17,9 @@ export class MemoryStore implements ObjectStore {
     return `${this.root}${key}`;
   }
 
-  get(key: ObjectKey): Promise<Uint8Array | undefined> {
-    return Promise.resolve(this.#objects.get(key)?.slice());
+  get(key: ObjectKey, { range }: GetOptions = {}): Promise<Uint8Array | undefined> {
+    const found = this.#objects.get(key);
+    return Promise.resolve(found && withinRange(found, range).slice());
   }
 
   put(key: ObjectKey, data: Uint8Array | string, { once = false }: PutOptions = {}): Promise<'written' | 'exists'> {

@@ -1,10 +1,21 @@
 /**
  * @file What referee needs of a place that keeps bytes under keys: whole-or-absent writes, writes that only the first of
- * several writers wins, and listing. A folder is one (file-store.ts); an object store on the network can be another.
+ * several writers wins, and listing. A folder is one (file-store.ts), a bucket another (s3-store.ts).
  */
+import { RefereeError, isRefereeError } from '../errors.ts';
 import type { ObjectKey } from './layout.ts';
 
-export interface PutOptions {
+export interface CallOptions {
+  /** Ends the call, with the error `Interrupted`; looked at where the store is on the network. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface GetOptions extends CallOptions {
+  /** Only the bytes from `start` up to `end`, which is not included; fewer, or none, where the object is shorter. */
+  readonly range?: { readonly start: number; readonly end: number };
+}
+
+export interface PutOptions extends CallOptions {
   /** Leave what is there alone and answer `exists`; of several writers exactly one is told `written`. */
   readonly once?: boolean;
 }
@@ -13,7 +24,7 @@ export interface ObjectInfo {
   readonly bytes: number;
 }
 
-export interface StoreCheck {
+export interface StoreCheck extends CallOptions {
   /** What the work ahead is expected to write at most; too little free space is an error before any work. */
   readonly bytesNeeded?: number;
 }
@@ -23,14 +34,39 @@ export interface ObjectStore {
   readonly root: string;
   /** Where people and other programs find the object: a path, a URL. */
   locate(key: ObjectKey): string;
-  get(key: ObjectKey): Promise<Uint8Array | undefined>;
+  /** @throws InvalidStore with `details.damage` when the bytes are known not to be those that were put */
+  get(key: ObjectKey, options?: GetOptions): Promise<Uint8Array | undefined>;
   /** After it returns the object survives a loss of power; if it fails or the process dies the old one, or none, is there. */
   put(key: ObjectKey, data: Uint8Array | string, options?: PutOptions): Promise<'written' | 'exists'>;
   /** Keys below a prefix that ends in `/`, sorted. Unfinished writes are never among them. */
-  list(prefix: string): Promise<ObjectKey[]>;
-  head(key: ObjectKey): Promise<ObjectInfo | undefined>;
+  list(prefix: string, options?: CallOptions): Promise<ObjectKey[]>;
+  head(key: ObjectKey, options?: CallOptions): Promise<ObjectInfo | undefined>;
   /** Nothing happens when it is not there. */
-  delete(key: ObjectKey): Promise<void>;
+  delete(key: ObjectKey, options?: CallOptions): Promise<void>;
   /** Proves that the store can be written, by writing and deleting. Throws InvalidStore or StoreFull with one line. */
   check(options?: StoreCheck): Promise<void>;
+}
+
+/** The object, or what is known to be wrong with its bytes, for callers that can do without it. */
+export async function getUnlessDamaged(
+  store: ObjectStore,
+  key: ObjectKey,
+): Promise<Uint8Array | { readonly damage: string } | undefined> {
+  try {
+    return await store.get(key);
+  } catch (error) {
+    if (!isRefereeError(error) || error.details['damage'] === undefined) throw error;
+    return { damage: String(error.details['damage']) };
+  }
+}
+
+/** What a range leaves of `bytes`. */
+export function withinRange(bytes: Uint8Array, range: GetOptions['range']): Uint8Array {
+  return range ? bytes.subarray(...checkedRange(range)) : bytes;
+}
+
+/** @throws Internal unless 0 <= start < end */
+export function checkedRange({ start, end }: NonNullable<GetOptions['range']>): [start: number, end: number] {
+  if (Number.isSafeInteger(start) && Number.isSafeInteger(end) && start >= 0 && start < end) return [start, end];
+  throw new RefereeError('Internal', `range of bytes: expected 0 <= start < end, found ${start} and ${end}`);
 }

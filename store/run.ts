@@ -8,6 +8,7 @@ import { RefereeError, quoted } from '../errors.ts';
 import { sha256 } from './ids.ts';
 import { PROMPTS_PER_PART, checkpointsFolder, itemKey, manifestKey, previewKey, promptsKey, runKey } from './layout.ts';
 import type { ItemFile, ItemId, ObjectKey, RunId } from './layout.ts';
+import { getUnlessDamaged } from './object-store.ts';
 import type { ObjectStore } from './object-store.ts';
 import { parseResult, writeResult } from './result.ts';
 import type { Result } from './result.ts';
@@ -142,8 +143,8 @@ export async function itemState(store: ObjectStore, run: RunId, item: ItemId): P
   const result = await readResult(store, run, item);
   if (result?.state === 'failed') return 'failed';
   if (result?.digests.image !== undefined) {
-    const image = await store.get(itemKey(run, item, 'image.png'));
-    if (image && sha256(image) === result.digests.image) return 'succeeded';
+    const image = await getUnlessDamaged(store, itemKey(run, item, 'image.png'));
+    if (image instanceof Uint8Array && sha256(image) === result.digests.image) return 'succeeded';
   }
   return (await store.list(checkpointsFolder(run, item))).length > 0 ? 'started' : 'missing';
 }

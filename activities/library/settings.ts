@@ -7,15 +7,15 @@ import { RefereeError, quoted } from '../../errors.ts';
 import type { MethodOptions } from '../../inversion/options.ts';
 import { suggestion } from '../../inversion/suggest.ts';
 import type { ProviderName } from '../../models/runtime/device.ts';
-import { openStore } from '../../store/file-store.ts';
 import { MemoryStore } from '../../store/memory-store.ts';
 import type { ObjectStore } from '../../store/object-store.ts';
+import { openStore } from '../../store/open-store.ts';
 
 export interface SearchSettings {
   /** Name or folder of the models. Default `shapes`, which comes with referee. */
   readonly pack?: string;
   /**
-   * Where results and checkpoints are kept: a folder, a `file:` URL, or a store of one's own. What is there already is
+   * Where results and checkpoints are kept: a folder, a `file:` URL, `s3://bucket/prefix`, or a store of one's own. What is there already is
    * used. Without one everything is kept in memory, as long as the results are.
    */
   readonly store?: string | ObjectStore;
@@ -49,7 +49,7 @@ const wholeFrom1 = (max: number) => {
   return z.int({ error }).min(1, { error }).max(max, { error });
 };
 
-const STORE = 'a folder, a file: URL or an object store';
+const STORE = 'a folder, a file: URL, s3://bucket/prefix or an object store';
 const PROVIDERS = ['auto', 'cpu', 'cuda', 'tensorrt', 'webgpu', 'dml', 'coreml'] as const;
 
 export const SETTINGS_FIELDS = {

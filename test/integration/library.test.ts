@@ -7,7 +7,7 @@ import { startRun } from '../../activities/run.ts';
 import { invert, openRun, RefereeError } from '../../index.ts';
 import type { InvertEvent, InvertSpec, RunPrompt, RunResult } from '../../index.ts';
 import { MemoryStore } from '../../store/memory-store.ts';
-import { openStore } from '../../store/file-store.ts';
+import { openStore } from '../../store/open-store.ts';
 import { asRunId, parseKey } from '../../store/layout.ts';
 import { decodePng, readPngText } from '../../store/png.ts';
 import { readPrompts, readRun } from '../../store/run.ts';

@@ -2,12 +2,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, readFile, readdir, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 
-import { FileStore, openStore } from '../../store/file-store.ts';
+import { FileStore } from '../../store/file-store.ts';
 import { asItemId, asRunId, itemKey, promptsKey, runKey } from '../../store/layout.ts';
 import type { ObjectKey } from '../../store/layout.ts';
 import { temporaryFolder } from '../support/folder.ts';
@@ -219,15 +219,3 @@ test.runIf(canMount)(
     expect(await readdir(dirname(join(folder, image)))).toEqual(['image.png']);
   },
 );
-
-describe('the place of a store', () => {
-  test('can be a folder or a file: URL', async () => {
-    const folder = await temporaryFolder();
-    expect(openStore(folder).root).toBe(folder);
-    expect(openStore(pathToFileURL(folder).href).root).toBe(folder);
-  });
-
-  test.each(['s3://bucket/runs', 'https://example.com', '', '  ', 'a\0b', 'file://host/x'])('cannot be %j', (text) => {
-    expect(() => openStore(text)).toThrow(expect.objectContaining({ code: 'InvalidStore' }) as Error);
-  });
-});
