@@ -36,6 +36,7 @@ Examples:
   referee run "a red circle to the left of a blue square" --seed 7
   referee run "a green cross" --seeds 1-8 --steps 100
   referee run prompts.jsonl --store /data/runs --json > events.ndjson
+  referee run prompts.jsonl --store s3://bucket/runs
   shuf -n 100 prompts.txt | referee run - --method best-of --candidates 8`;
 
 export function configureRun(command: Command, context: Context): void {

@@ -121,9 +121,9 @@ const CASES: readonly (readonly [what: string, argv: readonly string[], message:
   ],
   ['options that do not fit together', ['%/phase.jsonl'], /phase\.jsonl:1: .*refereeStart/],
   [
-    'a store on the network',
-    ['a cross', '--store', 's3://bucket/runs'],
-    /^store must be a folder or a file: URL, found "s3:/,
+    'a store of another kind',
+    ['a cross', '--store', 'ftp://example.com/runs'],
+    /^store must be a folder, a file: URL or s3:\/\/bucket\/prefix, found a URL of the scheme "ftp"$/,
   ],
 ];
 

@@ -16,7 +16,10 @@ test.each([
     { provider: 'gpu' },
     'invert: provider: expected one of auto, cpu, cuda, tensorrt, webgpu, dml, coreml, found "gpu"',
   ],
-  [{ store: {} }, 'invert: store: expected a folder, a file: URL or an object store, found another object'],
+  [
+    { store: {} },
+    'invert: store: expected a folder, a file: URL, s3://bucket/prefix or an object store, found another object',
+  ],
   [{ signal: {} }, 'invert: signal: expected an AbortSignal, found another object'],
   ['shapes', 'invert: settings: expected an object, found "shapes"'],
 ])('settings %j of invert: one line', async (settings, message) => {
