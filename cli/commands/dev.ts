@@ -1,6 +1,7 @@
 /**
  * @file `referee dev`: everything that batches need, on this machine, in one terminal.
  */
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 
@@ -53,6 +54,8 @@ async function dev(flags: DevFlags, context: Context): Promise<void> {
   // The same program that runs now, from sources or compiled.
   const referee = [process.execPath, ...process.execArgv, process.argv[1]!];
   const argv = ['--pack', flags.pack, ...(flags.lanes === undefined ? [] : ['--lanes', String(flags.lanes)])];
+  // They share the cores of one machine. A picture does not depend on the number of threads.
+  argv.push('--threads', String(Math.max(1, Math.floor(availableParallelism() / Math.max(1, flags.workers)))));
   await using setup = await startSetup({
     folder: flags.dir,
     workers: flags.workers,

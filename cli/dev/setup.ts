@@ -223,7 +223,7 @@ export async function refereeWorker(
   const [health, metrics] = await freePorts(2);
   const [command, ...before] = referee;
   const where = ['--store', env.REFEREE_STORE, '--address', env.TEMPORAL_ADDRESS];
-  const ports = ['--health', `:${health!}`, '--metrics', `:${metrics!}`];
+  const ports = ['--health', `${LOOPBACK}:${health!}`, '--metrics', `${LOOPBACK}:${metrics!}`];
   return {
     role: 'worker',
     name: `worker ${number}`,
@@ -231,6 +231,6 @@ export async function refereeWorker(
     argv: [...before, 'worker', ...where, ...ports, '--json', ...argv],
     env: { ...variables, ...env },
     log: join(folder, `worker-${number}.log`),
-    isReady: async () => (await fetch(`http://${LOOPBACK}:${health!}/ready`)).ok,
+    isReady: async () => (await fetch(`http://${LOOPBACK}:${health!}/readyz`)).ok,
   };
 }
