@@ -8,6 +8,7 @@ import { croppingRules } from './rules/cropping.ts';
 import { einsumRules } from './rules/einsum.ts';
 import { gridSampleRules } from './rules/grid-sample.ts';
 import { indexingRules } from './rules/indexing.ts';
+import { localResponseRules } from './rules/local-response.ts';
 import { matMulRules } from './rules/matmul.ts';
 import { movementRules } from './rules/movement.ts';
 import { normalisationRules } from './rules/normalisation.ts';
@@ -26,6 +27,7 @@ const RULES: ReadonlyMap<string, Rule> = new Map([
   ...Object.entries(einsumRules),
   ...Object.entries(gridSampleRules),
   ...Object.entries(indexingRules),
+  ...Object.entries(localResponseRules),
   ...Object.entries(matMulRules),
   ...Object.entries(movementRules),
   ...Object.entries(normalisationRules),

@@ -8,6 +8,7 @@ import { normalAxis } from '../../onnx/shapes.ts';
 import type { Rule, RuleContext, RuleTable } from '../rule.ts';
 import { missingRule } from '../rule.ts';
 import { addAlongAxis } from '../scatter.ts';
+import { keepWhere } from '../select.ts';
 import { sizeOf, sizesOf } from '../sizes.ts';
 
 /** The axes of the indices become one, which takes the place of the axis that was read. */
@@ -107,6 +108,28 @@ const topK: Rule = ({ inputs: [x], outputs: [, indices], g, attributes }, b) => 
   undefined,
 ];
 
+/** Each element is one of two values: they get the sums of the cotangents there and everywhere else. */
+const oneHot: Rule = ({ node, inputs: [indices, depth], g }, b) => [
+  undefined,
+  undefined,
+  () => {
+    const [hot] = b.node('OneHot', [indices, depth, b.int64([0, 1])], node.attributes);
+    const total = (value: Value): Value => op.reshape(b, op.reduceSum(b, value, { keepdims: false }), [1]);
+    const on = total(keepWhere(b, op.cast(b, hot!, 'bool'), g));
+    return op.concat(b, [op.sub(b, total(g), on), on], 0);
+  },
+];
+
+/** start + k delta: how many elements there are is no matter of gradients. */
+const range: Rule = ({ outputs: [y], g }, b) => [
+  () => op.reduceSum(b, g, { keepdims: false }),
+  undefined,
+  () => {
+    const ones = op.expandTo(b, b.scalar(1, y.dtype), op.shape(b, y));
+    return op.reduceSum(b, op.mul(b, g, op.cumSum(b, ones, 0, { exclusive: true })), { keepdims: false });
+  },
+];
+
 export const indexingRules: RuleTable = {
   Gather: gather,
   GatherElements: gatherElements,
@@ -114,4 +137,6 @@ export const indexingRules: RuleTable = {
   ScatterND: scatterNd,
   ScatterElements: scatterElements,
   TopK: topK,
+  OneHot: oneHot,
+  Range: range,
 };

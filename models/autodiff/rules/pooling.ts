@@ -60,6 +60,36 @@ const averagePool: Rule = (context, b) => {
   ];
 };
 
+/** y = (sum |x|^p)^(1/p): x' = sign x |x|^(p-1) times what the windows' g y^(1-p) add up to; 0 where y is. */
+const lpPool: Rule = (context, b) => {
+  const {
+    node,
+    inputs: [x],
+    outputs: [y],
+    g,
+    attributes,
+  } = context;
+  return [
+    () => {
+      if (attributes.int('ceil_mode', 0) === 1) throw missingRule(node, 0, 'ceil_mode');
+      const kernel = attributes.ints('kernel_shape') ?? [];
+      const p = attributes.int('p', 2);
+      const axes = windowAxes(context, kernel, x);
+      const images = (value: Value): Value =>
+        op.reshapeTo(b, value, op.concat(b, [b.int64([-1, 1]), sizesOf(b, value, spatialAxes(value))], 0));
+      const isZero = op.equal(b, y, b.scalar(0, y.dtype));
+      const divisor = op.where(b, isZero, b.scalar(1, y.dtype), y);
+      const share = p === 1 ? g : op.mul(b, g, op.pow(b, divisor, b.scalar(1 - p, y.dtype)));
+      const one = b.constant(ones([1, 1, ...kernel]), 'ones');
+      const kept = keepWhere(b, op.not(b, isZero), share);
+      const back = reshapeLike(b, inputCotangent(b, images(kept), one, images(x), { axes, group: 1 }), x);
+      if (p === 2) return op.mul(b, x, back);
+      const slope = p === 1 ? op.sign(b, x) : op.mul(b, x, op.pow(b, op.abs(b, x), b.scalar(p - 2, x.dtype)));
+      return op.mul(b, slope, back);
+    },
+  ];
+};
+
 /** Nearest neighbours: every element of g becomes a block, so that the whole has the size of x. */
 function repeated(b: GraphBuilder, g: Value, x: Value): Value {
   return b.node('Resize', [g, undefined, undefined, op.shape(b, x)], {
@@ -109,6 +139,7 @@ function ones(shape: readonly number[]): Tensor {
 export const poolingRules: RuleTable = {
   MaxPool: maxPool,
   AveragePool: averagePool,
+  LpPool: lpPool,
   GlobalAveragePool: ({ inputs: [x], g }, b) => [
     () => expandLike(b, op.div(b, g, countOf(b, x, spatialAxes(x), x.dtype)), x),
   ],

@@ -34,7 +34,7 @@ export const OPERATOR_CASES = JSON.parse(
 ) as readonly OperatorCase[];
 
 /** Attributes that ONNX has as floats, though the index may list a whole number. */
-const FLOATS = new Set(['alpha', 'beta', 'epsilon', 'cubic_coeff_a', 'gamma']);
+const FLOATS = new Set(['alpha', 'beta', 'epsilon', 'cubic_coeff_a', 'gamma', 'bias']);
 
 function toAttribute(name: string, value: number | string | readonly number[]): Attribute {
   if (name === 'to') return int(DTYPES[value === 'float' ? 'float32' : (value as DType)].onnx);

@@ -1,0 +1,112 @@
+"""Makes cases of test/fixtures/operators with PyTorch: values and gradients in float64, stored as float32.
+
+Run it by make-operators.sh, which brings the Python environment. Cases of other operators in the index stay as they are.
+"""
+import json
+import pathlib
+import sys
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.numpy import save_file
+
+FOLDER = pathlib.Path(__file__).resolve().parents[2] / "test" / "fixtures" / "operators"
+CASES = []
+
+
+def case(op, name, attributes, inputs, function, outputs=("Y",)):
+    CASES.append((op, name, attributes, inputs, function, outputs))
+
+
+def normal(*shape, seed, shift=0.0):
+    return np.random.default_rng(seed).normal(shift, 1, shape).astype(np.float32)
+
+
+def away_from_zero(*shape, seed):
+    x = normal(*shape, seed=seed)
+    return (np.sign(x) * (0.1 + np.abs(x))).astype(np.float32)
+
+
+def with_zeros(*shape, seed):
+    """Lines without a zero, with one, and with two."""
+    x = away_from_zero(*shape, seed=seed)
+    x[0, 1, 0] = 0
+    x[1, 0, 1] = x[1, 2, 1] = 0
+    return x
+
+
+x34 = {"X": away_from_zero(2, 3, 4, seed=1)}
+case("Selu", "default", {}, x34, F.selu)
+case("Celu", "alpha", {"alpha": 1.5}, x34, lambda x: F.celu(x, 1.5))
+case("Softsign", "plain", {}, x34, F.softsign)
+case("Mish", "plain", {}, x34, F.mish)
+case("ThresholdedRelu", "alpha", {"alpha": 0.5}, x34, lambda x: F.threshold(x, 0.5, 0.0))
+case("PRelu", "per-channel", {}, {"X": away_from_zero(2, 3, 4, seed=2), "slope": normal(3, 1, seed=3)},
+     lambda x, slope: torch.where(x > 0, x, slope * x))
+case("Sum", "three", {}, {"A": normal(2, 3, seed=4), "B": normal(3, seed=5), "C": normal(2, 1, seed=6)}, lambda a, b, c: a + b + c)
+case("Mean", "three", {}, {"A": normal(2, 3, seed=7), "B": normal(3, seed=8), "C": normal(2, 1, seed=9)},
+     lambda a, b, c: (a + b + c) / 3)
+for keep in (0, 1):
+    settings = {"axes": [1], "keepdims": keep}
+    k = bool(keep)
+    case("ReduceProd", f"zeros-keepdims{keep}", settings, {"data": with_zeros(2, 3, 4, seed=10)}, lambda x, k=k: x.prod(1, keepdim=k))
+    case("ReduceSumSquare", f"keepdims{keep}", settings, {"data": normal(2, 3, 4, seed=11)}, lambda x, k=k: (x * x).sum(1, keepdim=k))
+    case("ReduceLogSumExp", f"keepdims{keep}", settings, {"data": normal(2, 3, 4, seed=12)}, lambda x, k=k: x.logsumexp(1, keepdim=k))
+    case("ReduceL1", f"keepdims{keep}", settings, {"data": away_from_zero(2, 3, 4, seed=13)}, lambda x, k=k: x.abs().sum(1, keepdim=k))
+for p in (1, 2):
+    case("LpNormalization", f"p{p}", {"axis": 1, "p": p}, {"X": away_from_zero(2, 3, 4, seed=14)},
+         lambda x, p=p: x / x.norm(p, 1, keepdim=True))
+image = {"X": away_from_zero(2, 3, 6, 5, seed=15)}
+for p, kernel, stride in ((1, [2, 2], [2, 1]), (2, [3, 2], [1, 1]), (3, [2, 3], [2, 2])):
+    case("LpPool", f"p{p}", {"kernel_shape": kernel, "strides": stride, "p": p}, image,
+         lambda x, p=p, kernel=kernel, stride=stride: (F.avg_pool2d(x.abs() ** p, kernel, stride) * (kernel[0] * kernel[1])) ** (1 / p))
+for size in (3, 5):
+    case("LRN", f"size{size}", {"size": size, "alpha": 0.5, "beta": 0.75, "bias": 2.0}, {"X": normal(2, 6, 3, 4, seed=16)},
+         lambda x, size=size: F.local_response_norm(x, size, 0.5, 0.75, 2.0))
+case("DepthToSpace", "column-row-depth", {"blocksize": 2, "mode": "CRD"}, {"X": normal(2, 8, 2, 3, seed=17)}, lambda x: F.pixel_shuffle(x, 2))
+case("SpaceToDepth", "block2", {"blocksize": 2}, {"X": normal(2, 3, 4, 6, seed=18)},
+     lambda x: x.reshape(2, 3, 2, 2, 3, 2).permute(0, 3, 5, 1, 2, 4).reshape(2, 12, 2, 3))
+
+
+def computed(function, inputs, cotangents, dtype):
+    leaves = [torch.tensor(x).to(dtype).requires_grad_() for x in inputs.values()]
+    values = function(*leaves)
+    values = values if isinstance(values, tuple) else (values,)
+    if cotangents is None:
+        rng = np.random.default_rng(99)
+        cotangents = [rng.normal(0, 1, tuple(v.shape)).astype(np.float32) for v in values]
+    torch.autograd.backward(values, [torch.tensor(c).to(dtype) for c in cotangents])
+    return [v.detach().numpy() for v in values], [leaf.grad.numpy() for leaf in leaves], cotangents
+
+
+def make(op, name, attributes, inputs, function, outputs):
+    values, gradients, cotangents = computed(function, inputs, None, torch.float64)
+    values32, gradients32, _ = computed(function, inputs, cotangents, torch.float32)
+    exact = {f"output.{n}": v for n, v in zip(outputs, values)} | {f"gradient.{n}": g for n, g in zip(inputs, gradients)}
+    rough = {f"output.{n}": v for n, v in zip(outputs, values32)} | {f"gradient.{n}": g for n, g in zip(inputs, gradients32)}
+    errors = {}
+    for key, value in exact.items():
+        worst = float(np.abs(rough[key] - value.astype(np.float32)).max())
+        errors[key] = {"max_abs": worst, "max_rel": worst / max(float(np.abs(value).max()), 1e-30)}
+    tensors = {f"input.{n}": x for n, x in inputs.items()}
+    tensors |= {f"cotangent.{n}": c for n, c in zip(outputs, cotangents)}
+    tensors |= {key: np.ascontiguousarray(value.astype(np.float32)) for key, value in exact.items()}
+    file = f"{op}-{name}.safetensors"
+    save_file(tensors, FOLDER / file, metadata={"function": op, "torch": torch.__version__.split("+")[0], "computed": "float64", "dtype": "float32"})
+    listed = lambda tensors: [{"name": n, "dtype": "float32", "shape": list(t.shape)} for n, t in tensors]
+    return {"op": op, "case": name, "file": file, "attributes": attributes, "inputs": listed(inputs.items()),
+            "outputs": listed(zip(outputs, values)), "gradients": list(inputs), "float32_error": errors}
+
+
+def main():
+    path = FOLDER / "index.json"
+    before = path.read_text()
+    made = [make(*c) for c in CASES]
+    files = {entry["file"] for entry in made}
+    entries = [entry for entry in json.loads(before) if entry["file"] not in files] + made
+    path.write_text(json.dumps(entries, indent=1) + ("\n" if before.endswith("\n") else ""))
+    print(f"{len(made)} cases, {len(entries)} in the index", file=sys.stderr)
+
+
+main()
