@@ -27,6 +27,46 @@ const COMMANDS: readonly CommandEntry[] = [
     configure: async (command, context) => (await import('./commands/dev.ts')).configureDev(command, context),
   },
   {
+    name: 'submit',
+    summary: 'start a batch on a Temporal server',
+    configure: async (command, context) => (await import('./commands/submit.ts')).configureSubmit(command, context),
+  },
+  {
+    name: 'status',
+    summary: 'how a run is, or which runs there are',
+    configure: async (command, context) => (await import('./commands/status.ts')).configureStatus(command, context),
+  },
+  {
+    name: 'watch',
+    summary: 'follow a run to its end',
+    configure: async (command, context) => (await import('./commands/watch.ts')).configureWatch(command, context),
+  },
+  {
+    name: 'items',
+    summary: 'the items of a run',
+    configure: async (command, context) => (await import('./commands/items.ts')).configureItems(command, context),
+  },
+  {
+    name: 'pause',
+    summary: 'hold a run',
+    configure: async (command, context) => (await import('./commands/control.ts')).configurePause(command, context),
+  },
+  {
+    name: 'resume',
+    summary: 'go on with a run that was paused, cancelled or interrupted',
+    configure: async (command, context) => (await import('./commands/control.ts')).configureResume(command, context),
+  },
+  {
+    name: 'cancel',
+    summary: 'end a run, with its searches saved',
+    configure: async (command, context) => (await import('./commands/control.ts')).configureCancel(command, context),
+  },
+  {
+    name: 'retry',
+    summary: 'search the failed items of a run again',
+    configure: async (command, context) => (await import('./commands/control.ts')).configureRetry(command, context),
+  },
+  {
     name: 'models',
     summary: 'check a checkpoint against reference numbers',
     configure: async (command, context) =>
@@ -39,10 +79,11 @@ Examples:
   referee run "a red circle to the left of a blue square" --seed 7
   referee run prompts.jsonl --store /data/runs
   referee dev --workers 2
+  referee submit prompts.jsonl --store s3://bucket/runs --watch
   referee models check test/fixtures/unet-sd15
 
 Exit codes: 0 done, 1 unexpected, 2 input or usage, 3 some items failed or outside of tolerance, 4 not found,
-75 try again later, 130 and 143 interrupted and resumable.`;
+5 not permitted, 75 try again later, 130 and 143 interrupted and resumable.`;
 
 /** Runs one command to its end and returns the exit code. Never throws: errors are rendered. */
 export async function runCommandLine(context: Context): Promise<number> {

@@ -1,0 +1,81 @@
+/**
+ * @file `referee items`: the items of a run, each with its state, from the store.
+ */
+import type { Command } from 'commander';
+
+import { RefereeError } from '../../errors.ts';
+import { asRunId } from '../../store/layout.ts';
+import type { Context } from '../context.ts';
+import { choiceFlag } from '../flags.ts';
+import { addRemoteFlags, printDocument, withRemote } from '../remote.ts';
+import type { RemoteFlags } from '../remote.ts';
+import { oneLine } from '../render.ts';
+
+const STATES = ['queued', 'running', 'done', 'failed', 'cancelled', 'rejected'] as const;
+
+interface ItemsFlags extends RemoteFlags {
+  readonly state?: string;
+}
+
+const HELP = `
+Examples:
+  referee items r0123456789ab
+  referee items r0123456789ab --state failed
+  referee items r0123456789ab --json | jq -r '.items[] | select(.state == "done") | .item'`;
+
+export function configureItems(command: Command, context: Context): void {
+  addRemoteFlags(command.argument('<run>', 'id of a run'), context)
+    .addOption(choiceFlag('state', STATES, 'only items of this state'))
+    .addHelpText('after', HELP)
+    .action(async (run: string, flags: ItemsFlags) => items(run, flags, context));
+}
+
+async function items(id: string, flags: ItemsFlags, context: Context): Promise<void> {
+  await withRemote(flags, context, async ({ remote, store }) => {
+    const [{ describeBatch }, { countedAs, storedItems }, { readRejections }, { readRun }] = await Promise.all([
+      import('../../remote/batches.ts'),
+      import('../../remote/store-counts.ts'),
+      import('../../activities/rejections.ts'),
+      import('../../store/run.ts'),
+    ]);
+    const run = asRunId(id);
+    if (!(await readRun(store, run))) {
+      throw new RefereeError('NotFound', `run ${run} is not in the store ${store.root}`, {
+        hint: '--store names another store',
+        details: { run },
+      });
+    }
+    const isOpen = (await describeBatch(remote, run))?.state === 'running';
+    const listed: Record<string, unknown>[] = [];
+    const tell = (item: Record<string, unknown>): void => {
+      if (flags.state !== undefined && item['state'] !== flags.state) return;
+      if (flags.json === true) listed.push(item);
+      else context.stdout.write(`${itemLine(item)}\n`);
+    };
+    for await (const item of storedItems(store, run)) {
+      const { index, item: name, prompt, seed, id: own } = item.row;
+      const { scores, error } = item.result ?? {};
+      const named = { item: name, index, ...(own !== undefined && { id: own }) };
+      tell({ ...named, state: countedAs(item, isOpen), step: item.step, prompt, seed, scores, error });
+    }
+    for (const rejection of await readRejections(store, run)) tell({ ...rejection });
+    if (flags.json === true) printDocument(context, { run, items: listed });
+  });
+}
+
+function itemLine({ item, id, state, step, prompt, scores, error, message }: Record<string, unknown>): string {
+  const numbers = Object.entries((scores ?? {}) as Record<string, number>).map(
+    ([name, score]) => `${name} ${score.toFixed(3)}`,
+  );
+  const { message: reason } = (error ?? { message }) as { readonly message?: string };
+  const parts = [
+    String(item ?? '-'),
+    String(state).padEnd(9),
+    step === undefined ? '' : `step ${String(step)}`,
+    ...(id === undefined ? [] : [String(id)]),
+    ...numbers,
+    ...(prompt === undefined ? [] : [String(prompt)]),
+    ...(reason === undefined ? [] : [reason]),
+  ];
+  return oneLine(parts.filter((part) => part !== '').join('  '));
+}
