@@ -258,13 +258,12 @@ async function readInput(remote: Remote, run: string, runId: string): Promise<Ba
   return client.options.loadedDataConverter.payloadConverter.fromPayload<BatchInput>(payload);
 }
 
-async function pollers(remote: Remote, name: string, kind: 'workflow' | 'activity'): Promise<number> {
+/** Of the protocol's enumeration `TaskQueueType`. */
+const QUEUE_TYPES = { workflow: 1, activity: 2 } as const;
+
+async function pollers(remote: Remote, name: string, kind: keyof typeof QUEUE_TYPES): Promise<number> {
   const { connection, namespace } = remote;
-  const { temporal } = await import('@temporalio/proto');
-  const types = temporal.api.enums.v1.TaskQueueType;
-  const taskQueueType = kind === 'workflow' ? types.TASK_QUEUE_TYPE_WORKFLOW : types.TASK_QUEUE_TYPE_ACTIVITY;
-  const described = await remote.call(() =>
-    connection.workflowService.describeTaskQueue({ namespace, taskQueue: { name }, taskQueueType }),
-  );
+  const request = { namespace, taskQueue: { name }, taskQueueType: QUEUE_TYPES[kind] };
+  const described = await remote.call(() => connection.workflowService.describeTaskQueue(request));
   return described.pollers.length;
 }

@@ -17,6 +17,22 @@ interface ItemsFlags extends RemoteFlags {
   readonly state?: string;
 }
 
+/** An item of the run, or a line that cannot be one. */
+interface Listed {
+  readonly state: (typeof STATES)[number];
+  readonly item?: string;
+  readonly index?: number;
+  readonly id?: string;
+  /** Steps done. */
+  readonly step?: number;
+  readonly prompt?: string;
+  readonly seed?: number;
+  readonly scores?: Readonly<Record<string, number>>;
+  readonly error?: { readonly message: string };
+  /** Why it was rejected. */
+  readonly message?: string;
+}
+
 const HELP = `
 Examples:
   referee items r0123456789ab
@@ -46,36 +62,35 @@ async function items(id: string, flags: ItemsFlags, context: Context): Promise<v
       });
     }
     const isOpen = (await describeBatch(remote, run))?.state === 'running';
-    const listed: Record<string, unknown>[] = [];
-    const tell = (item: Record<string, unknown>): void => {
-      if (flags.state !== undefined && item['state'] !== flags.state) return;
+    const listed: Listed[] = [];
+    const tell = (item: Listed): void => {
+      if (flags.state !== undefined && item.state !== flags.state) return;
       if (flags.json === true) listed.push(item);
       else context.stdout.write(`${itemLine(item)}\n`);
     };
     for await (const item of storedItems(store, run)) {
       const { index, item: name, prompt, seed, id: own } = item.row;
-      const { scores, error } = item.result ?? {};
       const named = { item: name, index, ...(own !== undefined && { id: own }) };
-      tell({ ...named, state: countedAs(item, isOpen), step: item.step, prompt, seed, scores, error });
+      const { scores, error } = item.result ?? {};
+      const outcome = { ...(scores && { scores }), ...(error && { error }) };
+      tell({ ...named, state: countedAs(item, isOpen), step: item.step, prompt, seed, ...outcome });
     }
     for (const rejection of await readRejections(store, run)) tell({ ...rejection });
     if (flags.json === true) printDocument(context, { run, items: listed });
   });
 }
 
-function itemLine({ item, id, state, step, prompt, scores, error, message }: Record<string, unknown>): string {
-  const numbers = Object.entries((scores ?? {}) as Record<string, number>).map(
-    ([name, score]) => `${name} ${score.toFixed(3)}`,
-  );
-  const { message: reason } = (error ?? { message }) as { readonly message?: string };
+function itemLine({ item = '-', id, state, step, prompt, scores = {}, error, message }: Listed): string {
+  const numbers = Object.entries(scores).map(([name, score]) => `${name} ${score.toFixed(3)}`);
   const parts = [
-    String(item ?? '-'),
-    String(state).padEnd(9),
-    step === undefined ? '' : `step ${String(step)}`,
-    ...(id === undefined ? [] : [String(id)]),
+    item,
+    state.padEnd(9),
+    ...(step === undefined ? [] : [`step ${step}`]),
+    ...(id === undefined ? [] : [id]),
     ...numbers,
-    ...(prompt === undefined ? [] : [String(prompt)]),
-    ...(reason === undefined ? [] : [reason]),
+    ...(prompt === undefined ? [] : [prompt]),
+    ...(error?.message === undefined ? [] : [error.message]),
+    ...(message === undefined ? [] : [message]),
   ];
-  return oneLine(parts.filter((part) => part !== '').join('  '));
+  return oneLine(parts.join('  '));
 }
