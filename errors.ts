@@ -42,7 +42,7 @@ export const ERROR_CODES = {
   ServerUnavailable: {
     exit: 75,
     retryable: true,
-    hint: 'start one with `temporal server start-dev`, or name another in TEMPORAL_ADDRESS',
+    hint: 'start one with referee dev, or name another in TEMPORAL_ADDRESS',
   },
   NoWorker: { exit: 75, retryable: true, hint: 'start a worker with referee worker' },
   DeviceLost: { exit: 75, retryable: true, hint: 'run the same command again: it goes on from the last checkpoint' },

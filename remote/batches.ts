@@ -264,6 +264,8 @@ const QUEUE_TYPES = { workflow: 1, activity: 2 } as const;
 async function pollers(remote: Remote, name: string, kind: keyof typeof QUEUE_TYPES): Promise<number> {
   const { connection, namespace } = remote;
   const request = { namespace, taskQueue: { name }, taskQueueType: QUEUE_TYPES[kind] };
+  // The enumeration itself is in a package that is no dependency of ours.
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment
   const described = await remote.call(() => connection.workflowService.describeTaskQueue(request));
   return described.pollers.length;
 }
