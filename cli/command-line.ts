@@ -72,6 +72,11 @@ const COMMANDS: readonly CommandEntry[] = [
     configure: async (command, context) =>
       (await import('./commands/models-check.ts')).configureModels(command, context),
   },
+  {
+    name: 'grad',
+    summary: 'write an ONNX model that also computes gradients of an ONNX model',
+    configure: async (command, context) => (await import('./commands/grad.ts')).configureGrad(command, context),
+  },
 ];
 
 const HELP = `
@@ -81,6 +86,7 @@ Examples:
   referee dev --workers 2
   referee submit prompts.jsonl --store s3://bucket/runs --watch
   referee models check test/fixtures/unet-sd15
+  referee grad classifier.onnx --of logits --wrt image --output classifier.grad.onnx
 
 Exit codes: 0 done, 1 unexpected, 2 input or usage, 3 some items failed or outside of tolerance, 4 not found,
 5 not permitted, 75 try again later, 130 and 143 interrupted and resumable.`;

@@ -3,6 +3,7 @@
  */
 import { quoted, RefereeError } from '../../errors.ts';
 import { GraphBuilder } from '../onnx/builder.ts';
+import { isFloat } from '../onnx/dtype.ts';
 import type { Graph, Value } from '../onnx/graph.ts';
 import type { VjpOptions } from './differentiate.ts';
 import { vjpOrZeros } from './differentiate.ts';
@@ -26,13 +27,21 @@ export function gradientGraph(graph: Graph, { of, wrt, ...options }: GradientGra
   );
   const outputs = new Map(graph.outputs.map((value) => [value.name, value]));
   const cotangents = of.map((name) => {
-    const value = named(outputs, name, `graph ${graph.name}: output`);
+    const value = real(named(outputs, name, `graph ${graph.name}: output`), 'output');
     return { value, cotangent: b.input(`cotangent.${name}`, value.dtype, value.shape) };
   });
-  const sources = wrt.map((name) => named(leaves, name, `graph ${graph.name}: input`));
+  const sources = wrt.map((name) => real(named(leaves, name, `graph ${graph.name}: input`), 'input'));
   vjpOrZeros(b, cotangents, sources, options).forEach((gradient, at) => b.output(`gradient.${wrt[at]!}`, gradient));
   const built = b.build();
   return { ...built, opset: graph.opset, outputs: [...graph.outputs, ...built.outputs] };
+}
+
+function real(value: Value, what: string): Value {
+  if (isFloat(value.dtype)) return value;
+  throw new RefereeError(
+    'InvalidInput',
+    `${what} ${quoted(value.name)} is ${value.dtype}: only real numbers have a gradient`,
+  );
 }
 
 function named(values: ReadonlyMap<string, Value>, name: string, what: string): Value {

@@ -1,0 +1,207 @@
+/**
+ * @file Holds a written gradient against the model that it came from: the model file itself, run by onnxruntime, moved a
+ * little along random directions v. For random cotangents c, (c . f(x + hv) - c . f(x - hv)) / 2h = v . gradient.
+ */
+import { dirname } from 'node:path';
+
+import { RefereeError } from '../../errors.ts';
+import type { Tensor } from '../../models/onnx/dtype.ts';
+import { DTYPES } from '../../models/onnx/dtype.ts';
+import { freeInitializers } from '../../models/onnx/free-initializers.ts';
+import type { Initializer } from '../../models/onnx/graph.ts';
+import { formatShape } from '../../models/onnx/shapes.ts';
+import type { Device, Session } from '../../models/runtime/device.ts';
+import type { DeviceOptions } from '../../models/runtime/node-device.ts';
+import { openDevice } from '../../models/runtime/node-device.ts';
+import { feedsFor, notChecked, randomTensor } from './check-inputs.ts';
+import type { FeedOptions } from './check-inputs.ts';
+import type { Derivative } from './differences.ts';
+import { byDifferences, dot, rootMeanSquare } from './differences.ts';
+import { bytesOf } from './place-weights.ts';
+import type { WrittenGradient } from './write-gradient.ts';
+
+export interface GradientCheckOptions extends Omit<FeedOptions, 'seed'> {
+  readonly seed?: number;
+  /** Random directions per name of `wrt`. Default 2. */
+  readonly directions?: number;
+  /** Allowed error of a derivative, relative to its usual size. Default 0.01: what float32 leaves of differences. */
+  readonly tolerance?: number;
+  readonly device?: DeviceOptions;
+}
+
+export interface CheckedDirection {
+  readonly wrt: string;
+  /** 1, 2 ... */
+  readonly direction: number;
+  /** What the written file says the derivative is. */
+  readonly gradient: number;
+  readonly differences: number;
+  /** Of the differences, relative to the size of an element of x. */
+  readonly step: number;
+  /** |gradient - differences| over the usual size of such a derivative. */
+  readonly error: number;
+  /** How far differences with neighbouring steps are from each other, over the same size. */
+  readonly uncertainty: number;
+  /** `unclear`: the differences themselves are less certain than the tolerance. */
+  readonly verdict: 'agrees' | 'differs' | 'unclear';
+}
+
+export interface GradientCheckReport {
+  readonly provider: string;
+  readonly seed: number;
+  readonly tolerance: number;
+  /** Shapes that were fed. */
+  readonly inputs: Readonly<Record<string, readonly number[]>>;
+  /** Largest difference between an output of the written file and of the model, over the output's largest magnitude. */
+  readonly outputError: number;
+  readonly directions: readonly CheckedDirection[];
+  readonly ok: boolean;
+}
+
+const DEFAULT_TOLERANCE = 1e-2;
+const DEFAULT_DIRECTIONS = 2;
+/** Outputs of one model with and without gradients: different fusions, the same numbers to rounding. */
+const OUTPUT_TOLERANCE = 1e-3;
+
+/** Random numbers of inputs come first; no model has as many. */
+const COTANGENTS = 1_000_000;
+const DIRECTIONS = 2_000_000;
+
+type Tensors = ReadonlyMap<string, Tensor>;
+
+/** @throws RefereeError for a model that onnxruntime refuses, sizes that are open, types that are too coarse */
+export async function checkGradient(
+  written: WrittenGradient,
+  options: GradientCheckOptions = {},
+): Promise<GradientCheckReport> {
+  const { seed = 0, tolerance = DEFAULT_TOLERANCE } = options;
+  const { source, graph, of, wrt } = written;
+  for (const { name, dtype } of [...of, ...wrt]) {
+    if (dtype !== 'float32' && dtype !== 'float64') throw notChecked(name, dtype);
+  }
+  const feeds = await feedsFor(graph.inputs, { ...options, seed });
+  const point = new Map(feeds);
+  const free = graph.initializers.filter(({ value }) => wrt.includes(value));
+  for (const initializer of free) point.set(initializer.value.name, await tensorOf(initializer));
+  const freed = freeInitializers(
+    source.bytes,
+    free.map(({ value }) => value),
+  );
+  const device = await openDevice({ provider: 'cpu', ...options.device });
+  try {
+    const model = await device.load(freed, { name: source.name, weightsRoot: source.folder });
+    const before = await run(model, point);
+    const cotangents = new Map(
+      of.map(({ name, dtype }, at) => [name, randomTensor(dtype, before.get(name)!.shape, seed, COTANGENTS + at)]),
+    );
+    const after = await runWritten(device, written, feeds, cotangents);
+    const directions = await checkDirections({ model, point, after, cotangents, written, options });
+    const outputError = largestError(before, after);
+    return {
+      provider: device.provider,
+      seed,
+      tolerance,
+      inputs: Object.fromEntries([...feeds].map(([name, { shape }]) => [name, shape])),
+      outputError,
+      directions,
+      ok: outputError <= OUTPUT_TOLERANCE && directions.every(({ verdict }) => verdict === 'agrees'),
+    };
+  } finally {
+    await device.close();
+  }
+}
+
+interface Checking {
+  readonly model: Session;
+  /** Inputs, and the weights of `wrt`. */
+  readonly point: Tensors;
+  /** Outputs of the written file. */
+  readonly after: Tensors;
+  readonly cotangents: Tensors;
+  readonly written: WrittenGradient;
+  readonly options: GradientCheckOptions;
+}
+
+async function checkDirections(checking: Checking): Promise<CheckedDirection[]> {
+  const { model, point, after, cotangents, written, options } = checking;
+  const { seed = 0, directions = DEFAULT_DIRECTIONS, tolerance = DEFAULT_TOLERANCE } = options;
+  const valueAt = async (name: string, tensor: Tensor): Promise<number> => {
+    const outputs = await run(model, new Map([...point, [name, tensor]]), [...cotangents.keys()]);
+    return [...cotangents].reduce((sum, [output, cotangent]) => sum + dot(cotangent, outputs.get(output)!).value, 0);
+  };
+  const checked: CheckedDirection[] = [];
+  for (const [at, { name, dtype }] of written.wrt.entries()) {
+    const x = point.get(name)!;
+    const gradient = after.get(`gradient.${name}`)!;
+    if (gradient.data.length !== x.data.length) {
+      const found = `${formatShape(gradient.shape)}, expected ${formatShape(x.shape)}`;
+      throw new RefereeError('Internal', `gradient.${name} has the shape ${found}`);
+    }
+    const scale = rootMeanSquare(x) || 1;
+    for (let direction = 1; direction <= directions; direction += 1) {
+      const v = randomTensor(dtype, x.shape, seed, DIRECTIONS + at * 1000 + direction);
+      const value = (tensor: Tensor): Promise<number> => valueAt(name, tensor);
+      const found = await byDifferences({ x, v, gradient, scale, value });
+      checked.push({ wrt: name, direction, ...found, verdict: verdictOf(found, tolerance) });
+    }
+  }
+  return checked;
+}
+
+function verdictOf({ error, uncertainty }: Derivative, tolerance: number): CheckedDirection['verdict'] {
+  if (error <= tolerance) return 'agrees';
+  return uncertainty > tolerance ? 'unclear' : 'differs';
+}
+
+async function run(session: Session, feeds: Tensors, outputs?: readonly string[]): Promise<Map<string, Tensor>> {
+  return new Map(Object.entries(await session.run(Object.fromEntries(feeds), outputs)));
+}
+
+async function runWritten(
+  device: Device,
+  { bytes, path }: WrittenGradient,
+  feeds: Tensors,
+  cotangents: Tensors,
+): Promise<Map<string, Tensor>> {
+  const session = await device.load(bytes, { name: path, weightsRoot: dirname(path) });
+  try {
+    return await run(
+      session,
+      new Map([...feeds, ...[...cotangents].map(([name, tensor]) => [`cotangent.${name}`, tensor] as const)]),
+    );
+  } finally {
+    await session.release();
+  }
+}
+
+async function tensorOf(initializer: Initializer): Promise<Tensor> {
+  const { value, data } = initializer;
+  if (data) return data;
+  const { array, bytes } = DTYPES[value.dtype];
+  const whole = new Uint8Array(initializer.external.length);
+  let at = 0;
+  for await (const chunk of bytesOf(initializer)) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return { dtype: value.dtype, shape: value.shape as readonly number[], data: new array(whole.buffer, 0, at / bytes) };
+}
+
+/** Over the outputs that both have; infinite where numbers are missing or not finite on one side alone. */
+function largestError(before: Tensors, after: Tensors): number {
+  let largest = 0;
+  for (const [name, { data, dtype }] of before) {
+    const other = after.get(name);
+    if (!other || other.data.length !== data.length) return Infinity;
+    if (DTYPES[dtype].isFloat && DTYPES[dtype].bytes < 4) continue;
+    let [error, magnitude] = [0, 0];
+    data.forEach((element: number | bigint, at: number) => {
+      const [x, y] = [Number(element), Number(other.data[at])];
+      const difference = Object.is(x, y) ? 0 : Math.abs(x - y);
+      error = Math.max(error, Number.isNaN(difference) ? Infinity : difference);
+      if (Number.isFinite(x)) magnitude = Math.max(magnitude, Math.abs(x));
+    });
+    largest = Math.max(largest, error === 0 ? 0 : error / magnitude);
+  }
+  return largest;
+}
