@@ -131,7 +131,9 @@ function listingLines(listing: ModelListing): string[] {
     ...outputs.map(line('output')),
     `nodes   ${nodes}: ${counts.join(', ')}`,
     ...(problem === undefined ? [`weights ${initializers.length}, named in --json`] : [`problem ${problem}`]),
-    missing.length === 0 ? 'every node has a gradient rule' : `${missing.length} nodes without a gradient rule:`,
+    missing.length === 0
+      ? `every ${problem === undefined ? 'node' : 'operator'} has a gradient rule`
+      : `${missing.length} nodes without a gradient rule:`,
     ...missing.map(({ node, operator, reason }) => `  ${node} (${operator}): ${reason}`),
   ];
 }

@@ -124,15 +124,18 @@ test('the example runs as it is, and run again has nothing to do', async () => {
   expect(second).toMatch(/^0 new, 1 reused, 1 failed/m);
 });
 
-describe('docs/how-to/library.md', async () => {
-  const page = await readFile(here('docs/how-to/library.md'), 'utf8');
+describe.each([
+  ['docs/how-to/library.md', 4],
+  ['docs/how-to/gradients.md', 1],
+])('%s', async (path, count) => {
+  const page = await readFile(here(path), 'utf8');
   const snippets = [...page.matchAll(/^## (.*)\n[^#]*?```js\n([\s\S]*?)```/gm)].map(([, title, code]) => ({
     title,
     code,
   }));
 
   test('has its snippets', () => {
-    expect(snippets.length).toBeGreaterThanOrEqual(4);
+    expect(snippets.length).toBeGreaterThanOrEqual(count);
     expect(page.match(/```js/g)).toHaveLength(snippets.length);
   });
 

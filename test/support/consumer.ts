@@ -27,6 +27,8 @@ export async function runConsumer(files: Readonly<Record<string, string>>, argv:
   const folder = await temporaryFolder();
   await mkdir(join(folder, 'node_modules'));
   await symlink(root, join(folder, 'node_modules/referee'), 'dir');
+  // What the pages tell them to install besides.
+  await symlink(join(root, 'node_modules/onnxruntime-node'), join(folder, 'node_modules/onnxruntime-node'), 'dir');
   for (const [name, text] of Object.entries(files)) {
     await mkdir(dirname(join(folder, name)), { recursive: true });
     await writeFile(join(folder, name), text);
