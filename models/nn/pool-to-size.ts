@@ -82,7 +82,42 @@ function maximum(
   const gathered = isPartition ? { output: x, adjoints: [] } : gatherAlong(b, x, indices, axis);
   adjoints.push(...gathered.adjoints);
   const kernelShape = axis === 3 ? [1, taps] : [taps, 1];
-  return op.maxPool(b, gathered.output, { kernelShape, strides: kernelShape });
+  const highest = op.maxPool(b, gathered.output, { kernelShape, strides: kernelShape });
+  adjoints.push({ node: lastNode(b, highest), adjoint: firstHighest({ x: gathered.output, highest, axis, taps }) });
+  return highest;
+}
+
+interface Highest {
+  readonly x: Value;
+  /** The maximum of every window of `taps` along `axis` of x. */
+  readonly highest: Value;
+  readonly axis: 2 | 3;
+  readonly taps: number;
+}
+
+/**
+ * The cotangent of a window goes to the first of its highest pixels: comparisons and a minimum of positions. MaxPool would
+ * tell the positions itself, but not on WebGPU, and adding at positions is slow there.
+ */
+function firstHighest({ x, highest, axis, taps }: Highest): OwnAdjoint['adjoint'] {
+  const windowed = x.shape.flatMap((size, at) => (at === axis ? [highest.shape[axis]!, taps] : [size]));
+  const column = axis === 3 ? [taps] : [taps, 1];
+  return (into, cotangent) => [
+    () => {
+      const each = (value: Value): Value => op.unsqueeze(into, value, [axis + 1]);
+      const isHighest = op.equal(into, op.reshape(into, x, windowed), each(highest));
+      const order = into.constant(
+        float32(
+          Float32Array.from({ length: taps }, (_, tap) => tap),
+          column,
+        ),
+        'taps',
+      );
+      const places = op.where(into, isHighest, order, into.scalar(taps));
+      const isFirst = op.equal(into, places, op.reduceMin(into, places, { axes: [axis + 1] }));
+      return op.reshape(into, op.where(into, isFirst, each(cotangent), into.scalar(0)), x.shape);
+    },
+  ];
 }
 
 /**

@@ -3,11 +3,11 @@
  * and h the cotangent of xhat: x' = r (h - mean h - xhat mean(xhat h)).
  */
 import type { GraphBuilder } from '../../onnx/builder.ts';
-import { float32 } from '../../onnx/dtype.ts';
+import { elementCount, float32, type Tensor } from '../../onnx/dtype.ts';
 import type { Value } from '../../onnx/graph.ts';
 import { float, int } from '../../onnx/graph.ts';
 import * as op from '../../onnx/ops.ts';
-import { normalAxis } from '../../onnx/shapes.ts';
+import { normalAxis, type Shape } from '../../onnx/shapes.ts';
 import { unbroadcast } from '../broadcast.ts';
 import type { Rule, RuleContext, RuleTable } from '../rule.ts';
 import { lazy, missingRule } from '../rule.ts';
@@ -51,8 +51,14 @@ function standardisedLayer({ node, inputs: [x], attributes }: RuleContext, b: Gr
     return { xhat: op.mul(b, centred, r), r };
   }
   const settings = { axis: int(axis), epsilon: float(epsilon) };
-  const [xhat, , r] = b.node('LayerNormalization', [x, b.constant(float32([1]))], settings, 3);
+  const [xhat, , r] = b.node('LayerNormalization', [x, b.constant(ones(x.shape.slice(axis)))], settings, 3);
   return { xhat: xhat!, r: r! };
+}
+
+/** A scale of one. In the whole shape where that is known: onnxruntime's WebGPU kernel does not broadcast a scale. */
+function ones(shape: Shape): Tensor {
+  if (!shape.every((size) => typeof size === 'number')) return float32([1]);
+  return float32(new Float32Array(elementCount(shape)).fill(1), shape);
 }
 
 function axesFrom(first: number, x: Value): number[] {
