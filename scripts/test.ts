@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url';
 
 import { execa } from 'execa';
 
+import { softwareVulkan } from '../test/support/software-vulkan.ts';
+
 interface Counts {
   readonly passed: number;
   readonly failed: number;
@@ -60,11 +62,23 @@ async function readCounts(report: string): Promise<Counts> {
   }
 }
 
+/** Continuous integration may install the driver that WebGPU is tested on; elsewhere nothing is installed unasked. */
+async function prepareVulkan(): Promise<void> {
+  if (softwareVulkan() !== undefined || process.env['CI'] !== 'true' || process.getuid?.() !== 0) return;
+  process.stdout.write('\n== installing chromium, for its software Vulkan driver\n');
+  const options = { stdio: 'ignore', reject: false, timeout: 300_000 } as const;
+  await execa('apt-get', ['update'], options);
+  const { failed } = await execa('apt-get', ['install', '-y', '--no-install-recommends', 'chromium'], options);
+  if (failed) process.stdout.write('chromium could not be installed\n');
+}
+
+await prepareVulkan();
 const results: Counts[] = [];
 for (const command of CHECKS) results.push(await check(command));
 for (const project of PROJECTS) results.push(await runTests(project));
 
 const sum = (kind: keyof Counts): number => results.reduce((total, counts) => total + counts[kind], 0);
 const skipped = sum('skipped') > 0 ? `, ${sum('skipped')} skipped` : '';
+if (softwareVulkan() === undefined) process.stdout.write("\nwebgpu: not run: install Debian's chromium\n");
 process.stdout.write(`\n${sum('passed')} passed, ${sum('failed')} failed${skipped}\n`);
 process.exitCode = sum('failed') > 0 ? 1 : 0;

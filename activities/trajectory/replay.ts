@@ -43,6 +43,8 @@ export interface Replay {
   readonly name: string;
   readonly options: MethodOptions;
   readonly compared: readonly Compared[];
+  /** Where the free run ended. */
+  readonly latent: Float32Array;
 }
 
 /** Names of the recordings of a folder. */
@@ -60,15 +62,25 @@ export async function findRecordings(folder: string): Promise<string[]> {
   throw new RefereeError('InvalidInput', `${folder}: expected reference-trajectory-*.safetensors, found none`);
 }
 
+export interface ReplayOptions {
+  /** Only this many of the first steps; all by default. */
+  readonly steps?: number;
+}
+
 /** Replays one recording of a folder that holds `vae`, `unet`, `text_encoder` and `referee`. */
-export async function replay(folder: string, name: string, device: Device): Promise<Replay> {
+export async function replay(
+  folder: string,
+  name: string,
+  device: Device,
+  { steps = Infinity }: ReplayOptions = {},
+): Promise<Replay> {
   const recording = await Recording.open(join(folder, name));
   const options = recordedOptions(recording);
   const parts = await recordedParts(folder, recording);
   const models = new PackModels(parts, [device]);
   const stated = await statedErrors(folder, name);
   const session = new Session({ recording, options, models, stated });
-  return { name, options, compared: await session.run() };
+  return { name, options, ...(await session.run(Math.min(steps, recording.steps))) };
 }
 
 async function recordedParts(folder: string, recording: Recording): Promise<PackParts> {
@@ -135,19 +147,19 @@ class Session {
     recording.numbers('input.timesteps').forEach((timestep, k) => (this.#alphas[timestep] = alphas[k]!));
   }
 
-  async run(): Promise<readonly Compared[]> {
+  async run(steps: number): Promise<Pick<Replay, 'compared' | 'latent'>> {
     const prompt = await this.#prompt();
     this.#once('context_null', prompt.contextNull);
     this.#once('context_prompt', prompt.contextPrompt);
     if (this.#recording.refereeSteps > 0) await this.#stages(prompt);
-    for (let k = 0; k < this.#recording.steps; k += 1) await this.#step(prompt, 'step', this.#recordedState(k));
+    for (let k = 0; k < steps; k += 1) await this.#step(prompt, 'step', this.#recordedState(k));
     const z0 = Float32Array.from(this.#recording.get('input.z0').data as Float32Array);
     let state: SearchState = { kind: 'search', step: 0, latent: z0, ema: z0, lossScale: 1 };
-    while (state.step < this.#recording.steps) state = await this.#step(prompt, 'free', state);
+    while (state.step < steps) state = await this.#step(prompt, 'free', state);
     const last = this.#recordedState(this.#recording.steps);
     this.#once('image_final_z', await this.#models.decode(last.latent, 1));
     this.#once('image_final_ema', await this.#models.decode(last.ema, 1));
-    return this.#rows;
+    return { compared: this.#rows, latent: state.latent };
   }
 
   async #prompt(): Promise<LanePrompt> {
