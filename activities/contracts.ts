@@ -34,7 +34,8 @@ export interface ClaimItemResult {
   readonly state: 'open' | 'done' | 'failed';
   /** Steps that the newest whole checkpoint holds. */
   readonly step: number;
-  readonly steps: number;
+  /** Of a failure that is recorded. */
+  readonly code?: string;
 }
 
 export interface OptimiseChunkInput extends OfItem {
@@ -56,10 +57,9 @@ export interface OptimiseChunkResult {
   readonly code?: string;
 }
 
-export interface RecordOutcomeInput extends OfItem {
+export interface RecordFailureInput extends OfItem {
   readonly index: number;
-  readonly state: 'cancelled' | 'failed';
-  readonly code?: string;
+  readonly code: string;
 }
 
 export interface FinaliseRunInput extends OfRun {
@@ -70,7 +70,6 @@ export interface FinaliseRunInput extends OfRun {
 export interface IoActivities {
   loadPage(input: LoadPageInput): Promise<LoadPageResult>;
   claimItem(input: ClaimItemInput): Promise<ClaimItemResult>;
-  recordOutcome(input: RecordOutcomeInput): Promise<void>;
   /** Results into `manifest.jsonl`, in the order of the input. */
   finaliseRun(input: FinaliseRunInput): Promise<void>;
 }
@@ -78,4 +77,6 @@ export interface IoActivities {
 /** On a device queue. */
 export interface DeviceActivities {
   optimiseChunk(input: OptimiseChunkInput): Promise<OptimiseChunkResult>;
+  /** `result.json` of an item whose search cannot go on, unless there is a result. */
+  recordFailure(input: RecordFailureInput): Promise<void>;
 }

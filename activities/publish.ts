@@ -51,8 +51,8 @@ export async function publishPicture(
     digests,
     steps: totalSteps(spec.options),
   };
-  await publish(place.store, { run: place.run, item: spec.item, result }, png);
-  return { path: place.store.locate(itemKey(place.run, spec.item, 'image.png')), scores };
+  const published = await publish(place.store, { run: place.run, item: spec.item, result }, png);
+  return { path: place.store.locate(itemKey(place.run, spec.item, 'image.png')), scores: published.scores };
 }
 
 interface Failure extends Effort {

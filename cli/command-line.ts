@@ -67,6 +67,11 @@ const COMMANDS: readonly CommandEntry[] = [
     configure: async (command, context) => (await import('./commands/control.ts')).configureRetry(command, context),
   },
   {
+    name: 'worker',
+    summary: 'take items of batches from a Temporal server',
+    configure: async (command, context) => (await import('./commands/worker.ts')).configureWorker(command, context),
+  },
+  {
     name: 'models',
     summary: 'check a checkpoint against reference numbers',
     configure: async (command, context) =>

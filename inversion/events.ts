@@ -87,4 +87,10 @@ export interface FailedEvent extends LaneEvent {
   readonly state: LaneState;
 }
 
-export type SearchEvent = StartedEvent | StepEvent | CheckpointEvent | DoneEvent | FailedEvent;
+/** The lane left because it was asked to, with steps still to do; others go on. */
+export interface LeftEvent extends LaneEvent {
+  readonly kind: 'left';
+  readonly state: LaneState;
+}
+
+export type SearchEvent = StartedEvent | StepEvent | CheckpointEvent | DoneEvent | FailedEvent | LeftEvent;

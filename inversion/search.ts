@@ -14,6 +14,10 @@ export interface LaneRequest extends Omit<StepLane, 'state'> {
   readonly id: string;
   /** Where to go on from; the beginning if left out. */
   readonly state?: LaneState;
+  /** Of this lane, instead of the scheduler's. */
+  readonly checkpointEvery?: number;
+  /** Asked at every border between steps: whether this lane is to leave, with a `left` event, while others go on. */
+  readonly isLeaving?: () => boolean;
 }
 
 /**
@@ -60,6 +64,7 @@ export class LaneScheduler {
     this.#lanes = [];
     try {
       for (;;) {
+        yield* this.#release();
         yield* this.#admit(intake);
         if (this.#settings.signal?.aborted) return yield* this.#drain();
         if (this.#lanes.length > 0) yield* this.#advance();
@@ -68,6 +73,14 @@ export class LaneScheduler {
     } finally {
       intake.close();
     }
+  }
+
+  /** Lets those go that were asked to. */
+  *#release(): Generator<SearchEvent, void, undefined> {
+    const leaving = this.#lanes.filter((lane) => lane.isLeaving?.() === true);
+    if (leaving.length === 0) return;
+    this.#lanes = this.#lanes.filter((lane) => !leaving.includes(lane));
+    for (const { id, state } of leaving) yield { kind: 'left', id, step: state.step, state };
   }
 
   /** Fills the free lanes. */
@@ -113,7 +126,7 @@ export class LaneScheduler {
     const { state, report } = outcome;
     yield { kind: 'step', id, step: state.step, report, state };
     if (state.step >= totalSteps(lane.options)) yield done({ ...lane, state });
-    else if (state.step % this.#settings.checkpointEvery === 0) {
+    else if (state.step % (lane.checkpointEvery ?? this.#settings.checkpointEvery) === 0) {
       yield { kind: 'checkpoint', id, step: state.step, reason: 'interval', state };
     }
   }

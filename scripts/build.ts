@@ -1,8 +1,8 @@
 /**
- * @file Builds `dist/`: the TypeScript compiler and nothing else, then the executable bit of the command and its place
+ * @file Builds `dist/`: the TypeScript compiler, the bundle of the workflows, then the executable bit of the command and its place
  * among the commands of the checkout.
  */
-import { chmod, mkdir, rm, symlink } from 'node:fs/promises';
+import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
 import { execa } from 'execa';
@@ -19,6 +19,9 @@ const compiled = await execa('tsc', ['-p', 'tsconfig.build.json'], {
   reject: false,
 });
 if (compiled.failed) process.exit(compiled.exitCode ?? 1);
+// The code of the workflows as one file: without it every start of a worker would bundle it anew.
+const { bundleWorkflows } = await import('../worker/bundle.ts');
+await writeFile(new URL('../dist/workflows/bundle.js', import.meta.url), await bundleWorkflows());
 await chmod(new URL(`../${bin.referee}`, import.meta.url), 0o755);
 
 // npm links the commands of dependencies, not of the package itself; without this npx would install the checkout anew.

@@ -26,7 +26,8 @@ export const IMPORT_TABLE = {
   activities: ['inversion', 'judge', 'store', 'models'],
   workflows: ['activities'],
   remote: ['activities', 'inversion', 'models', 'store', 'workflows'],
-  cli: ['inversion', 'judge', 'store', 'models', 'activities', 'workflows', 'remote', 'web', 'index.ts'],
+  worker: ['activities', 'workflows', 'store', 'models'],
+  cli: ['inversion', 'judge', 'store', 'models', 'activities', 'workflows', 'remote', 'worker', 'web', 'index.ts'],
   web: ['store'],
 };
 

@@ -86,6 +86,28 @@ export async function* readPrompts(store: ObjectStore, run: RunId): AsyncGenerat
   }
 }
 
+/** Some items of a run in the order of the input, from place `from` (from 0); fewer where the run ends before. */
+export async function promptRows(
+  store: ObjectStore,
+  run: RunId,
+  { from, count }: { readonly from: number; readonly count: number },
+): Promise<PromptRow[]> {
+  const rows: PromptRow[] = [];
+  const end = from + count;
+  for (let part = Math.floor(from / PROMPTS_PER_PART); part * PROMPTS_PER_PART < end; part++) {
+    const key = promptsKey(run, part);
+    const text = await readText(store, key);
+    if (text === undefined) break;
+    const lines = linesOf(text);
+    const first = Math.max(0, from - part * PROMPTS_PER_PART);
+    const last = Math.min(lines.length, end - part * PROMPTS_PER_PART);
+    for (let i = first; i < last; i++) {
+      rows.push(parseLine(promptRowSchema, lines[i]!, `${store.locate(key)}:${i + 1}`));
+    }
+  }
+  return rows;
+}
+
 /** The resolved spec of an item, as the search got it. Written once. */
 export async function writeSpec(store: ObjectStore, run: RunId, item: ItemId, spec: unknown): Promise<void> {
   await store.put(itemKey(run, item, 'spec.json'), `${JSON.stringify(spec, undefined, 2)}\n`, { once: true });
@@ -119,14 +141,34 @@ export async function writePreview(
   return key;
 }
 
-/** Image first, result last: where a succeeded result is, its image is. */
+/**
+ * Image first, result last: where a succeeded result is, its image is. The first of several writers wins, and all are told
+ * its result; only a failure that was recorded, or a result whose image is damaged, gives way to a later one.
+ */
 export async function publish(
   store: ObjectStore,
   of: { readonly run: RunId; readonly item: ItemId; readonly result: Result },
   image?: Uint8Array,
-): Promise<void> {
-  if (image) await store.put(itemKey(of.run, of.item, 'image.png'), image);
-  await store.put(itemKey(of.run, of.item, 'result.json'), writeResult(of.result));
+): Promise<Result> {
+  const { run, item, result } = of;
+  const earlier = await publishedResult(store, run, item);
+  if (earlier) return earlier;
+  if (image) await store.put(itemKey(run, item, 'image.png'), image);
+  const key = itemKey(run, item, 'result.json');
+  const text = writeResult(result);
+  if ((await store.put(key, text, { once: true })) === 'written') return result;
+  const winner = await publishedResult(store, run, item);
+  if (winner) return winner;
+  await store.put(key, text);
+  return result;
+}
+
+/** A succeeded result whose image is whole. */
+async function publishedResult(store: ObjectStore, run: RunId, item: ItemId): Promise<Result | undefined> {
+  const result = await readResult(store, run, item);
+  if (result?.digests.image === undefined) return undefined;
+  const image = await store.get(itemKey(run, item, 'image.png'));
+  return image && sha256(image) === result.digests.image ? result : undefined;
 }
 
 /** @throws InvalidStore for a result that is not one */
@@ -162,12 +204,22 @@ export async function itemStates(store: ObjectStore, run: RunId, items: readonly
   return states;
 }
 
-/** `manifest.jsonl`: the results so far, in the order of the input, whatever the order of completion. */
-export async function writeManifest(store: ObjectStore, run: RunId, items: readonly ItemId[]): Promise<void> {
+/**
+ * `manifest.jsonl`: the results so far, in the order of the input, whatever the order of completion. `onProgress` hears how
+ * many items were looked at.
+ */
+export async function writeManifest(
+  store: ObjectStore,
+  run: RunId,
+  items: readonly ItemId[],
+  onProgress?: (items: number) => void,
+): Promise<void> {
   const lines: string[] = [];
-  for (const item of items) {
-    const result = await readResult(store, run, item);
-    if (result) lines.push(writeResult(result));
+  for (let start = 0; start < items.length; start += OPEN_FILES) {
+    const some = items.slice(start, start + OPEN_FILES);
+    const results = await Promise.all(some.map((item) => readResult(store, run, item)));
+    lines.push(...results.flatMap((result) => (result ? [writeResult(result)] : [])));
+    onProgress?.(start + some.length);
   }
   await store.put(manifestKey(run), lines.join(''));
 }

@@ -41,8 +41,56 @@ export interface BatchInput {
   readonly retryFailed: boolean;
   /** For tests: continues as new after so many events instead of when the server suggests it. */
   readonly continueAfterEvents?: number;
+  /** For tests and experiments. */
+  readonly tuning?: Tuning;
   /** Filled in by continue-as-new. */
-  readonly cursor?: { readonly page: number; readonly counts: ItemCounts; readonly paused: boolean };
+  readonly cursor?: BatchCursor;
+}
+
+/** Settings of the server's side that are right as they are, but slow for tests. */
+export interface Tuning {
+  /** Without a heartbeat for so long an attempt is given up; 60 by default. */
+  readonly heartbeatSeconds?: number;
+  /** Before the second attempt; doubled before every further one. 2 by default. */
+  readonly retrySeconds?: number;
+  /** Attempts at a chunk, 8 by default. */
+  readonly attempts?: number;
+}
+
+/** Where a batch goes on that continued as new. */
+export interface BatchCursor {
+  readonly page: number;
+  readonly counts: ItemCounts;
+  readonly paused: boolean;
+  /** Of the last control signal. */
+  readonly seq: number;
+  readonly window: number;
+  /** Code of the first page that broke. */
+  readonly failure?: string;
+}
+
+type OfBatch = Omit<BatchInput, 'items' | 'cursor' | 'continueAfterEvents' | 'window'>;
+
+/** Argument of the workflow `page`. */
+export interface PageInput extends OfBatch {
+  /** From 0. */
+  readonly page: number;
+  /** Items of the page. */
+  readonly size: number;
+  readonly control: ControlSignal;
+}
+
+/** Argument of the workflow `inversion`. */
+export interface InversionInput extends Omit<OfBatch, 'itemsPerPage' | 'round'> {
+  readonly item: string;
+  readonly index: number;
+  readonly control: ControlSignal;
+}
+
+/** Result of the workflow `inversion`. */
+export interface ItemOutcome {
+  readonly state: 'done' | 'failed';
+  readonly code?: string;
 }
 
 /** Answer of the query `status` of a batch. Pages that are open count their items themselves: ask them too. */

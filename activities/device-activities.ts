@@ -1,0 +1,142 @@
+/**
+ * @file Activities that need a device: a chunk of a search, on one of the lanes that all chunks of the process share.
+ */
+import { ApplicationFailure, Context } from '@temporalio/activity';
+
+import { RefereeError } from '../errors.ts';
+import type { ErrorCode } from '../errors.ts';
+import { asItemId, asRunId } from '../store/layout.ts';
+import type { ObjectStore } from '../store/object-store.ts';
+import { readResult } from '../store/run.ts';
+import { classifyAbort } from './abort.ts';
+import { Beats } from './beats.ts';
+import type { DeviceActivities, OptimiseChunkInput, OptimiseChunkResult, RecordFailureInput } from './contracts.ts';
+import { checkpointSteps } from './checkpoint-steps.ts';
+import type { Engine } from './engine.ts';
+import type { ItemAddress, ItemSpecs } from './item-specs.ts';
+import type { ItemPlace } from './item-store.ts';
+import type { AttemptEnd, Lanes } from './lanes.ts';
+import type { OptimiseEvent, Standing } from './optimiser.ts';
+import { publishFailure } from './publish.ts';
+
+export interface DeviceDependencies {
+  readonly store: ObjectStore;
+  readonly engine: Engine;
+  /** Provider and processor: within one class results have the same bytes. */
+  readonly deviceClass: string;
+  readonly specs: ItemSpecs;
+  readonly lanes: Lanes;
+  /** Told everything that happens on the lanes, with the attempt's number. */
+  readonly onEvent?: (event: OptimiseEvent, attempt: number) => void;
+}
+
+export function createDeviceActivities(of: DeviceDependencies): DeviceActivities {
+  let attempts = 0;
+  return {
+    async optimiseChunk(input) {
+      const at = addressOf(input);
+      attempts += 1;
+      return new Chunk(of, input, `${input.run}/${input.item}/${attempts}`).run(at);
+    },
+
+    async recordFailure(input: RecordFailureInput) {
+      const at = addressOf(input);
+      const { store, engine, specs } = of;
+      if (await readResult(store, at.run, at.item)) return;
+      const code = input.code as ErrorCode;
+      const error = new RefereeError(code, `the search was given up: ${code}`);
+      const step = await checkpointSteps(store, at.run, at.item);
+      await publishFailure(engine, placeOf(of, at), { spec: await specs.open(at), error, step, ...NO_EFFORT });
+    },
+  };
+}
+
+const NO_EFFORT = { attempts: 1, seconds: 0 };
+
+/** One attempt at one chunk. */
+class Chunk {
+  readonly #of: DeviceDependencies;
+  readonly #input: OptimiseChunkInput;
+  readonly #key: string;
+  readonly #context = Context.current();
+  readonly #endsAt: number;
+
+  constructor(of: DeviceDependencies, input: OptimiseChunkInput, key: string) {
+    this.#of = of;
+    this.#input = input;
+    this.#key = key;
+    this.#endsAt = performance.now() + input.seconds * 1000;
+  }
+
+  async run(at: ItemAddress): Promise<OptimiseChunkResult> {
+    const { specs, lanes, onEvent } = this.#of;
+    const { info } = this.#context;
+    using beats = new Beats({
+      beat: (details) => this.#context.heartbeat(details),
+      timeoutMs: info.heartbeatTimeoutMs ?? 0,
+    });
+    beats.beat({ step: 0 });
+    const spec = await specs.open(at);
+    const { checkpointEvery, previews } = this.#input;
+    let steps = 0; // done by this attempt
+    let reached = 0; // over all attempts
+    const assignment = {
+      key: this.#key,
+      spec,
+      place: placeOf(this.#of, at),
+      checkpointEvery,
+      previews: previews ? ('stored' as const) : ('none' as const),
+      standing: () => this.#standing(beats, steps),
+    };
+    const end = await lanes.search(assignment, (event) => {
+      if (event.type === 'step') {
+        steps += 1;
+        reached = event.step;
+        beats.beat({ step: event.step });
+      }
+      onEvent?.(event, info.attempt);
+    });
+    return this.#result(end, beats, reached);
+  }
+
+  #standing(beats: Beats, steps: number): Standing {
+    if (this.#isGhost(beats)) return 'abandon';
+    // A chunk does at least one step, so that the shortest makes progress too.
+    const isTimeUp = steps > 0 && performance.now() >= this.#endsAt;
+    return this.#context.cancellationSignal.aborted || isTimeUp ? 'leave' : 'stay';
+  }
+
+  #isGhost(beats: Beats): boolean {
+    const { cancellationSignal, cancellationDetails } = this.#context;
+    return beats.isStale || (cancellationSignal.aborted && classifyAbort(cancellationDetails) === 'ghost');
+  }
+
+  async #result(end: AttemptEnd, beats: Beats, reached: number): Promise<OptimiseChunkResult> {
+    if (end.kind === 'done') return { step: reached, ended: 'done' };
+    if (end.kind === 'failed') return { step: reached, ended: 'failed', code: end.code };
+    const { cancellationSignal, cancellationDetails } = this.#context;
+    if (!cancellationSignal.aborted) {
+      if (beats.isStale) throw ghost();
+      return { step: end.step, ended: 'time' };
+    }
+    const reason = classifyAbort(cancellationDetails);
+    if (reason === 'drain' && !beats.isStale) return { step: end.step, ended: 'drain' };
+    // Temporal's own failure, which says whose wish it was.
+    return this.#context.cancelled;
+  }
+}
+
+/** Nobody hears it but the log: the server has given the attempt up. */
+function ghost(): ApplicationFailure {
+  return ApplicationFailure.create({ type: 'AttemptGivenUp', message: 'stopped for longer than the heartbeat' });
+}
+
+function addressOf({ run, item, index }: RecordFailureInput | OptimiseChunkInput): ItemAddress {
+  return { run: asRunId(run), item: asItemId(item), index };
+}
+
+function placeOf({ store, engine, deviceClass }: DeviceDependencies, { run }: ItemAddress): ItemPlace {
+  const { latentShape } = engine.models;
+  return { store, run, packDigest: engine.pack.digest, deviceClass, latentShape };
+}
+

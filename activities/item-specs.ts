@@ -1,0 +1,136 @@
+/**
+ * @file From the record of an item in the store to what will be searched: the spec as it was written once, or else the row
+ * of the prompts. Either way the id is derived again, so that a record of another pack, or an altered one, is refused.
+ */
+import { z } from 'zod';
+
+import { isRefereeError, RefereeError, quoted } from '../errors.ts';
+import type { MethodOptions } from '../inversion/options.ts';
+import type { Pack } from '../models/packs/resolve.ts';
+import { itemKey } from '../store/layout.ts';
+import type { ItemId, RunId } from '../store/layout.ts';
+import type { ObjectStore } from '../store/object-store.ts';
+import { promptRows, readItemText, readRun, writeSpec } from '../store/run.ts';
+import type { PromptRow } from '../store/run.ts';
+import type { PromptTokenizer } from './prompts.ts';
+import { specFile } from './run-files.ts';
+import { packDefaults, resolveItem } from './specs.ts';
+import type { ItemSpec } from './specs.ts';
+
+const specSchema = z.object({
+  index: z.int().min(0),
+  id: z.string().optional(),
+  prompt: z.string(),
+  seed: z.int().min(0),
+  options: z.record(z.string(), z.unknown()),
+  tags: z.array(z.string()),
+  metadata: z.record(z.string(), z.unknown()),
+});
+
+export interface ItemAddress {
+  readonly run: RunId;
+  readonly item: ItemId;
+  /** Place in the input, from 0. */
+  readonly index: number;
+}
+
+export interface SpecsDependencies {
+  readonly store: ObjectStore;
+  readonly pack: Pack;
+  readonly tokenizer: PromptTokenizer;
+}
+
+export class ItemSpecs {
+  readonly #of: SpecsDependencies;
+  readonly #defaults: MethodOptions;
+  /** Runs that are known to be of this pack. */
+  readonly #checked = new Set<RunId>();
+
+  constructor(of: SpecsDependencies) {
+    this.#of = of;
+    this.#defaults = packDefaults(of.pack);
+  }
+
+  /**
+   * The spec of an item; `spec.json` is written if it is not there.
+   *
+   * @throws RefereeError NotFound for a run that is not in the store, InvalidPack for one of another pack, InvalidStore for
+   * a record that does not give the item's id, InvalidInput for a prompt that the pack cannot read
+   */
+  async open(at: ItemAddress): Promise<ItemSpec> {
+    const { store, pack } = this.#of;
+    await this.#checkRun(at.run);
+    const stored = await this.#fromSpec(at);
+    if (stored) return stored;
+    const { spec } = this.#resolved(at, fields(await this.#row(at)));
+    await writeSpec(store, at.run, at.item, specFile(spec, pack));
+    return spec;
+  }
+
+  async #checkRun(run: RunId): Promise<void> {
+    if (this.#checked.has(run)) return;
+    const { store, pack } = this.#of;
+    const record = await readRun(store, run);
+    if (!record) throw new RefereeError('NotFound', `run ${run} is not in the store: ${store.root}`);
+    if (record.pack.digest !== pack.digest) {
+      const digests = `found ${record.pack.digest.slice(0, 12)}, expected ${pack.digest.slice(0, 12)}`;
+      throw new RefereeError('InvalidPack', `run ${run} is of another pack: ${digests}`, {
+        hint: 'start a worker with the pack of the run',
+      });
+    }
+    this.#checked.add(run);
+  }
+
+  async #fromSpec(at: ItemAddress): Promise<ItemSpec | undefined> {
+    const { store } = this.#of;
+    const text = await readItemText(store, at, 'spec.json');
+    if (text === undefined) return undefined;
+    const where = store.locate(itemKey(at.run, at.item, 'spec.json'));
+    const parsed = specSchema.safeParse(json(text, where));
+    if (!parsed.success) {
+      const issue = parsed.error.issues[0]!;
+      throw new RefereeError('InvalidStore', `${where}: "${issue.path.join('.')}": ${issue.message}`);
+    }
+    const { options, ...rest } = parsed.data;
+    return this.#resolved(at, { ...rest, overrides: options }, where).spec;
+  }
+
+  async #row({ run, item, index }: ItemAddress): Promise<PromptRow> {
+    const { store } = this.#of;
+    const [row] = await promptRows(store, run, { from: index, count: 1 });
+    if (row?.item === item) return row;
+    throw new RefereeError('InvalidStore', `run ${run}: expected item ${item} at place ${index}, found ${row?.item}`);
+  }
+
+  #resolved(at: ItemAddress, given: Fields, where?: string): { readonly spec: ItemSpec } {
+    const { pack, tokenizer } = this.#of;
+    const { id, ...rest } = given;
+    const request = { ...rest, index: at.index, ...(id !== undefined && { id }) };
+    const spec = resolveItem(request, { pack, tokenizer, defaults: this.#defaults });
+    if (spec.item === at.item) return { spec };
+    const place = where ?? `run ${at.run}, place ${at.index}`;
+    throw new RefereeError('InvalidStore', `${place}: expected the record of item ${at.item}, found ${spec.item}`);
+  }
+}
+
+interface Fields {
+  readonly prompt: string;
+  readonly seed: number;
+  readonly id?: string | undefined;
+  readonly overrides: Readonly<Record<string, unknown>>;
+  readonly tags: readonly string[];
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+function fields({ prompt, seed, id }: PromptRow): Fields {
+  return { prompt, seed, id, overrides: {}, tags: [], metadata: {} };
+}
+
+function json(text: string, where: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    if (isRefereeError(cause)) throw cause;
+    throw new RefereeError('InvalidStore', `${where}: not JSON: ${quoted(text)}`, { cause });
+  }
+}

@@ -1,0 +1,284 @@
+/**
+ * @file Items on lanes: each brings its own place in the store, may be of a run of its own, and leaves by itself. What
+ * breaks one item (its checkpoint, its place) ends that item alone; what breaks the models ends all.
+ */
+import type { RefereeError } from '../errors.ts';
+import type { SearchEvent, StepReport } from '../inversion/events.ts';
+import { noiseBank } from '../inversion/noise-bank.ts';
+import { philoxNoise } from '../inversion/noise.ts';
+import type { LaneRequest } from '../inversion/search.ts';
+import { LaneScheduler, LATER } from '../inversion/search.ts';
+import type { LaneState } from '../inversion/state.ts';
+import { totalSteps } from '../inversion/state.ts';
+import type { Provenance } from '../store/provenance.ts';
+import type { Engine } from './engine.ts';
+import type { Effort, ItemPlace } from './item-store.ts';
+import { isPreviewStep, resumeItem, saveItem, savePreview, traceRow } from './item-store.ts';
+import { provenanceOf, publishFailure, publishPicture } from './publish.ts';
+import type { RunEvent } from './run-contract.ts';
+import type { ItemSpec } from './specs.ts';
+
+/** One attempt at an item. */
+export interface Assignment {
+  /** Names the attempt among those that run at the same time; two attempts at one item are two. */
+  readonly key: string;
+  readonly spec: ItemSpec;
+  readonly place: ItemPlace;
+  /** Steps between checkpoints. */
+  readonly checkpointEvery: number;
+  /** `stored`: kept as files too; `told`: only told. */
+  readonly previews: 'stored' | 'told' | 'none';
+  /**
+   * Asked at every border between steps and before every write. `leave`: save and go. `abandon`: somebody else has the
+   * item now; go, and write nothing more.
+   */
+  readonly standing?: () => Standing;
+  /** Told why the item could not even begin; without it that error ends everything. */
+  readonly onRefused?: (error: unknown) => void;
+}
+
+export type Standing = 'stay' | 'leave' | 'abandon';
+
+/** A picture on its way. */
+export interface Preview {
+  /** [3, height, width] in 0..1 */
+  readonly pixels01: Float32Array;
+  readonly height: number;
+  readonly width: number;
+  readonly provenance: Provenance;
+}
+
+type PathEvent = Extract<RunEvent, { type: 'preview' | 'checkpoint' }>;
+
+/** What is told: events as everybody hears them, except that previews come with their picture. */
+export type OptimiseEvent =
+  | Exclude<RunEvent, { type: 'preview' | 'checkpoint' }>
+  | (PathEvent & { readonly type: 'checkpoint' })
+  | (Omit<PathEvent, 'type' | 'path'> & {
+      readonly type: 'preview';
+      /** Of the file, where previews are stored. */
+      readonly path?: string;
+      readonly picture: Preview;
+    });
+
+/** What happened to which attempt. After `left` and `broken`, and after the events `done` and `failed`, it is over. */
+export type AssignmentNews = { readonly of: Assignment } & (
+  | { readonly kind: 'event'; readonly event: OptimiseEvent }
+  /** `step`: steps that are in the store. */
+  | { readonly kind: 'left'; readonly step: number }
+  | { readonly kind: 'broken'; readonly error: unknown }
+);
+
+export interface AssignmentSource {
+  /** Undefined: there are no more. `LATER` only without `wait`: the next one is not there yet. */
+  pull(how: { readonly wait: boolean }): Promise<Assignment | typeof LATER | undefined>;
+}
+
+export interface OptimiserSettings {
+  /** Most items at the same time. */
+  readonly lanes: number;
+  /** Saves everything and ends. */
+  readonly signal: AbortSignal;
+}
+
+/** An item on a lane. */
+interface Work {
+  readonly of: Assignment;
+  readonly trace: Record<string, unknown>[];
+  readonly before: Effort;
+  readonly startedAt: number;
+  /** After the newest step that this process made or found. */
+  state?: LaneState;
+  /** Steps that the newest checkpoint holds. */
+  saved: number;
+  isBroken: boolean;
+}
+
+export class Optimiser {
+  readonly #engine: Engine;
+  readonly #settings: OptimiserSettings;
+  readonly #works = new Map<string, Work>();
+  readonly #news: AssignmentNews[] = [];
+
+  constructor(engine: Engine, settings: OptimiserSettings) {
+    this.#engine = engine;
+    this.#settings = settings;
+  }
+
+  /**
+   * Searches until the source has no more or the signal fires. The next step begins when the last news of the one before
+   * is taken; who stops taking news (`return`) gets checkpoints of everything that runs.
+   */
+  async *run(source: AssignmentSource): AsyncGenerator<AssignmentNews, void, undefined> {
+    const { lanes, signal } = this.#settings;
+    const scheduler = new LaneScheduler(this.#engine.models, { lanes, checkpointEvery: Number.MAX_SAFE_INTEGER, signal });
+    let isLeft = true; // by whoever takes the news
+    try {
+      for await (const event of scheduler.run(this.#requests(source))) {
+        yield* this.#news.splice(0);
+        const work = this.#works.get(event.id);
+        if (work) yield* this.#guarded(event, work);
+      }
+      yield* this.#news.splice(0);
+      isLeft = false;
+    } catch (error) {
+      isLeft = false;
+      // What broke the searches may also keep them from being saved; it is the first error that is told.
+      await this.#saveAll().catch(() => undefined);
+      throw error;
+    } finally {
+      if (isLeft) await this.#saveAll();
+      this.#works.clear();
+    }
+  }
+
+  /** Items as lanes ask for them; what the store knows of an item is read when its turn comes. */
+  async *#requests(source: AssignmentSource): AsyncGenerator<LaneRequest | typeof LATER> {
+    const bank = noiseBank(3 * this.#engine.models.cutoutSize ** 2);
+    for (;;) {
+      const of = await source.pull({ wait: this.#works.size === 0 });
+      if (of === undefined) return;
+      const request = of === LATER ? LATER : await this.#prepared(of, bank);
+      if (request) yield request;
+    }
+  }
+
+  async #prepared(of: Assignment, bank: ReturnType<typeof noiseBank>): Promise<LaneRequest | undefined> {
+    const { key, spec, place, checkpointEvery, standing, onRefused } = of;
+    try {
+      const { state, trace, effort, skipped } = await resumeItem(place, spec);
+      for (const { path, reason } of skipped) {
+        const message = `passed over ${path}: ${reason}`;
+        this.#news.push({ of, kind: 'event', event: { type: 'note', run: place.run, item: spec.item, message } });
+      }
+      const prompt = await this.#engine.preparePrompt(spec.tokens);
+      const began = { startedAt: performance.now(), saved: state?.step ?? 0, isBroken: false };
+      const work: Work = { of, trace, before: effort, ...began, ...(state && { state }) };
+      this.#works.set(key, work);
+      const isLeaving = (): boolean => work.isBroken || (standing?.() ?? 'stay') !== 'stay';
+      const noise = philoxNoise(spec.seed, bank);
+      const lane = { id: key, prompt, options: spec.options, noise, checkpointEvery, isLeaving };
+      return { ...lane, ...(state && { state }) };
+    } catch (error) {
+      if (!onRefused) throw error;
+      onRefused(error);
+      return undefined;
+    }
+  }
+
+  /** What goes wrong in the store with one item takes that item off its lane. */
+  async *#guarded(event: SearchEvent, work: Work): AsyncGenerator<AssignmentNews, void, undefined> {
+    if (work.isBroken) {
+      this.#works.delete(event.id);
+      return;
+    }
+    const { of } = work;
+    try {
+      if (of.standing?.() === 'abandon') {
+        work.isBroken = true;
+        yield { of, kind: 'left', step: work.saved };
+      } else if (event.kind === 'left') {
+        if (event.step > work.saved) yield { of, kind: 'event', event: await this.#save(work, event.state) };
+        this.#works.delete(of.key);
+        yield { of, kind: 'left', step: work.saved };
+      } else {
+        for await (const each of this.#follow(event, work)) yield { of, kind: 'event', event: each };
+      }
+    } catch (error) {
+      work.isBroken = true;
+      yield { of, kind: 'broken', error };
+    }
+    // A lane that has ended in the scheduler has no further event that would remove it here.
+    if (event.kind === 'done' || event.kind === 'failed' || event.kind === 'left') this.#works.delete(of.key);
+  }
+
+  async *#follow(
+    event: Exclude<SearchEvent, { kind: 'left' }>,
+    work: Work,
+  ): AsyncGenerator<OptimiseEvent, void, undefined> {
+    const { of, trace } = work;
+    const { spec, previews } = of;
+    const steps = totalSteps(spec.options);
+    switch (event.kind) {
+      case 'started':
+        yield { ...named(of), type: 'start', step: event.step, steps };
+        break;
+      case 'step':
+        trace.push(traceRow(event.report));
+        work.state = event.state;
+        yield { ...named(of), type: 'step', step: event.step, steps, losses: lossesOf(event.report) };
+        if (previews !== 'none' && isPreviewStep(event.step) && event.step < steps)
+          yield await this.#preview(of, event.state);
+        break;
+      case 'checkpoint':
+        yield await this.#save(work, event.state);
+        break;
+      case 'done':
+        yield await this.#save(work, event.state);
+        yield await this.#finish(work, event.latent);
+        break;
+      case 'failed':
+        yield await this.#fail(work, event.error, event.step);
+        break;
+    }
+  }
+
+  async #save(work: Work, state: LaneState): Promise<OptimiseEvent> {
+    const { of, trace } = work;
+    const path = await saveItem(of.place, of.spec, { state, trace, effort: effortOf(work) });
+    work.saved = state.step;
+    return { ...named(of), type: 'checkpoint', step: state.step, path };
+  }
+
+  async #saveAll(): Promise<void> {
+    for (const work of this.#works.values()) {
+      const isOurs = !work.isBroken && work.of.standing?.() !== 'abandon';
+      if (isOurs && work.state && work.state.step > work.saved) await this.#save(work, work.state);
+    }
+  }
+
+  async #preview(of: Assignment, { latent, step }: LaneState): Promise<OptimiseEvent> {
+    const [height, width] = this.#engine.imageSize;
+    const pixels01 = await this.#engine.models.decode(latent, 1);
+    const picture = { pixels01, height, width, provenance: provenanceOf(this.#engine, of.spec) };
+    const isStored = of.previews === 'stored';
+    const path = isStored && (await savePreview(of.place, { item: of.spec.item, step }, picture));
+    return { ...named(of), type: 'preview', step, picture, ...(path !== false && { path }) };
+  }
+
+  async #finish(work: Work, latent: Float32Array): Promise<OptimiseEvent> {
+    const { of } = work;
+    const picture = { spec: of.spec, latent, ...effortOf(work) };
+    const { path, scores } = await publishPicture(this.#engine, of.place, picture);
+    return { ...named(of), type: 'done', path, scores };
+  }
+
+  async #fail(work: Work, error: RefereeError, step: number): Promise<OptimiseEvent> {
+    const { of } = work;
+    await publishFailure(this.#engine, of.place, { spec: of.spec, error, step, ...effortOf(work) });
+    const { code, message, hint } = error;
+    return { ...named(of), type: 'failed', error: { code, message, ...(hint !== undefined && { hint }) } };
+  }
+}
+
+function effortOf({ before, startedAt }: Work): Effort {
+  return { attempts: before.attempts + 1, seconds: before.seconds + (performance.now() - startedAt) / 1000 };
+}
+
+interface Named {
+  readonly run: string;
+  readonly item: string;
+  readonly index: number;
+  readonly prompt: string;
+  readonly seed: number;
+}
+
+function named({ place, spec: { item, index, prompt, seed } }: Assignment): Named {
+  return { run: place.run, item, index, prompt, seed };
+}
+
+function lossesOf(report: StepReport): Record<string, number> {
+  if (report.kind === 'sample') return report.score === undefined ? {} : { match: report.score };
+  const { losses } = report;
+  return losses ? { itm: losses.itm, itg: losses.itg, ...(losses.itc !== undefined && { itc: losses.itc }) } : {};
+}
