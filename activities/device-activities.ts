@@ -96,7 +96,7 @@ class Chunk {
       }
       onEvent?.(event, info.attempt);
     });
-    return this.#result(end, beats, reached);
+    return await this.#result(end, beats, reached);
   }
 
   #standing(beats: Beats, steps: number): Standing {
@@ -139,4 +139,3 @@ function placeOf({ store, engine, deviceClass }: DeviceDependencies, { run }: It
   const { latentShape } = engine.models;
   return { store, run, packDigest: engine.pack.digest, deviceClass, latentShape };
 }
-

@@ -120,7 +120,10 @@ export class Lanes {
   }
 
   #rejectAll(error: unknown): void {
-    const all = [...this.#running.values(), ...(this.#lost || this.#closing.signal.aborted ? this.#waiting.splice(0) : [])];
+    const all = [
+      ...this.#running.values(),
+      ...(this.#lost || this.#closing.signal.aborted ? this.#waiting.splice(0) : []),
+    ];
     this.#running.clear();
     for (const { reject } of all) reject(error);
   }

@@ -111,7 +111,11 @@ export class Optimiser {
    */
   async *run(source: AssignmentSource): AsyncGenerator<AssignmentNews, void, undefined> {
     const { lanes, signal } = this.#settings;
-    const scheduler = new LaneScheduler(this.#engine.models, { lanes, checkpointEvery: Number.MAX_SAFE_INTEGER, signal });
+    const scheduler = new LaneScheduler(this.#engine.models, {
+      lanes,
+      checkpointEvery: Number.MAX_SAFE_INTEGER,
+      signal,
+    });
     let isLeft = true; // by whoever takes the news
     try {
       for await (const event of scheduler.run(this.#requests(source))) {

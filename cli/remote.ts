@@ -3,7 +3,7 @@
  */
 import type { Command } from 'commander';
 
-import { openStore } from '../store/file-store.ts';
+import { openStore } from '../store/open-store.ts';
 import type { StatusPlaces } from '../remote/status.ts';
 import type { Submitted } from '../remote/submit.ts';
 import { defaultStore } from './asked.ts';

@@ -2,7 +2,7 @@
  * @file The process of `referee worker`: signals, the two small servers, log and metrics around a worker's life.
  */
 import { RefereeError, isRefereeError } from '../errors.ts';
-import { openStore } from '../store/file-store.ts';
+import { openStore } from '../store/open-store.ts';
 import { connectWorker } from '../worker/connect.ts';
 import { parseHostPort, serveHttp } from '../worker/http.ts';
 import type { HostPort } from '../worker/http.ts';
@@ -44,7 +44,7 @@ export async function runWorker(flags: WorkerFlags, { stderr }: Context): Promis
   await store.check();
   using signals = onSignals(log, flags.drainSeconds);
 
-  await using closing = new AsyncDisposableStack();
+  await using closing = new Closing();
   let isReady = false;
   if (health) {
     const ok = { status: 200, type: 'text/plain', body: 'ok\n' };
@@ -81,6 +81,24 @@ export async function runWorker(flags: WorkerFlags, { stderr }: Context): Promis
   closing.defer(() => connected.connection.close());
   await serve(connected, { store, roles, device, drainSeconds: flags.drainSeconds }, bench, listeners, signals.signal);
   log('info', 'drained');
+}
+
+/** Closes the last first. Node 20 has no AsyncDisposableStack. */
+class Closing implements AsyncDisposable {
+  readonly #all: (() => PromiseLike<void>)[] = [];
+
+  use<T extends AsyncDisposable>(resource: T): T {
+    this.#all.unshift(() => resource[Symbol.asyncDispose]());
+    return resource;
+  }
+
+  defer(close: () => Promise<void>): void {
+    this.#all.unshift(close);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const close of this.#all) await close();
+  }
 }
 
 function listenersOf(log: Log, metrics: WorkerMetrics, ready: () => void): WorkerListeners {

@@ -51,7 +51,7 @@ export class WorkerMetrics {
   }
 
   onEvent(event: OptimiseEvent): void {
-    if (!('item' in event) || event.item === undefined) return;
+    if (event.type === 'note' || !('item' in event)) return;
     const now = performance.now();
     const key = `${event.run}/${event.item}`;
     const open = this.#open.get(key) ?? { began: now, stepped: now, furthest: 0 };

@@ -1,7 +1,7 @@
 /**
  * @file A worker's life: models on devices, a self-test, the server, work, a drain, the end.
  */
-import { Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 
 import { createDeviceActivities } from '../activities/device-activities.ts';
 import { openDevices } from '../activities/devices.ts';
@@ -130,7 +130,11 @@ export async function serve(
     shutdownForceTime: drainSeconds * 1000,
     maxHeartbeatThrottleInterval: BEAT_SECONDS * 1000,
     ...(identity !== undefined && { identity }),
-    interceptors: { activity: [(context: Parameters<typeof failuresInterceptor>[0]) => ({ inbound: failuresInterceptor(context, onError) })] },
+    interceptors: {
+      activity: [
+        (context: Parameters<typeof failuresInterceptor>[0]) => ({ inbound: failuresInterceptor(context, onError) }),
+      ],
+    },
   };
   const workers: Worker[] = [];
   if (roles.includes('workflows')) {
@@ -139,7 +143,12 @@ export async function serve(
   if (roles.includes('io')) {
     const activities = { ...createIoActivities({ store }) };
     workers.push(
-      await Worker.create({ ...common, taskQueue: IO_QUEUE, activities, maxConcurrentActivityTaskExecutions: IO_SLOTS }),
+      await Worker.create({
+        ...common,
+        taskQueue: IO_QUEUE,
+        activities,
+        maxConcurrentActivityTaskExecutions: IO_SLOTS,
+      }),
     );
   }
   if (bench) {
@@ -181,20 +190,24 @@ export async function serve(
 export function installRuntime(log: Log, metricsAddress?: string): void {
   Runtime.install({
     shutdownSignals: [],
-    logger: {
-      log: (level, message) => log(levelOf(level), message),
-      trace: () => undefined,
-      debug: () => undefined,
-      info: () => undefined,
-      warn: (message) => log('warn', message),
-      error: (message) => log('error', message),
-    },
+    logger: new DefaultLogger('DEBUG', ({ level, message, meta }) => {
+      if (MEANT.has(message)) return;
+      const error: unknown = meta?.['error'];
+      const reason = error instanceof Error ? `: ${error.message}` : typeof error === 'string' ? `: ${error}` : '';
+      log(levelOf(level), `${message}${reason}`);
+    }),
     telemetryOptions: {
       logging: { forward: {}, filter: { core: 'WARN', other: 'ERROR' } },
       ...(metricsAddress !== undefined && { metrics: { prometheus: { bindAddress: metricsAddress } } }),
     },
   });
 }
+
+/** Said of every worker that has one duty alone, which is what ours are. */
+const MEANT: ReadonlySet<string> = new Set([
+  'No workflows registered, not polling for workflow tasks',
+  'No activities registered, not polling for activity tasks',
+]);
 
 function levelOf(level: string): 'debug' | 'warn' | 'error' {
   return level === 'ERROR' ? 'error' : level === 'WARN' ? 'warn' : 'debug';

@@ -11,7 +11,6 @@ import {
   continueAsNew,
   isCancellation,
   setHandler,
-  setWorkflowOptions,
   startChild,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -24,8 +23,6 @@ import { acceptedUpdate, controlSignal, controlUpdate, NO_ITEMS, statusQuery } f
 import { finaliseActivities } from './options.ts';
 import type { page } from './page.ts';
 import { addCounts, LARGEST_WINDOW, pageCount, pageSize, queuedFrom, settled, windowsFor } from './plan.ts';
-
-setWorkflowOptions({ versioningBehavior: 'AUTO_UPGRADE' }, batch);
 
 export async function batch(input: BatchInput): Promise<BatchResult> {
   return new Batch(input).run();
@@ -208,6 +205,7 @@ function checkRequest({ window }: ControlRequest): void {
 
 function codeOf(error: unknown): string {
   let cause = error;
-  while (cause instanceof Error && !(cause instanceof ApplicationFailure) && cause.cause !== undefined) cause = cause.cause;
+  while (cause instanceof Error && !(cause instanceof ApplicationFailure) && cause.cause !== undefined)
+    cause = cause.cause;
   return (cause instanceof ApplicationFailure ? cause.type : undefined) ?? 'Internal';
 }

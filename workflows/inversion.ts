@@ -9,7 +9,6 @@ import {
   condition,
   isCancellation,
   setHandler,
-  setWorkflowOptions,
 } from '@temporalio/workflow';
 
 import type { OptimiseChunkResult } from '../activities/contracts.ts';
@@ -18,8 +17,6 @@ import type { InversionInput, ItemOutcome } from './messages.ts';
 import { controlSignal } from './messages.ts';
 import { deviceActivities, ioActivities } from './options.ts';
 import { chunkPriority, IDLE_CHUNKS, idleAfter } from './plan.ts';
-
-setWorkflowOptions({ versioningBehavior: 'PINNED' }, inversion);
 
 export async function inversion(input: InversionInput): Promise<ItemOutcome> {
   const { run, item, index, retryFailed } = input;
@@ -41,7 +38,8 @@ export async function inversion(input: InversionInput): Promise<ItemOutcome> {
       const result = await optimise(chunk, input, step, control);
       if (result === 'paused') continue;
       if (result.ended === 'done') return { state: 'done' };
-      if (result.ended === 'failed') return { state: 'failed', ...(result.code !== undefined && { code: result.code }) };
+      if (result.ended === 'failed')
+        return { state: 'failed', ...(result.code !== undefined && { code: result.code }) };
       idle = idleAfter(idle, step, result.step);
       step = Math.max(step, result.step);
       if (idle >= IDLE_CHUNKS) throw ApplicationFailure.nonRetryable(`no progress in ${idle} chunks`, 'NoProgress');
@@ -80,7 +78,13 @@ async function recordFailure(input: InversionInput, code: string): Promise<void>
   const { run, item, index } = input;
   await CancellationScope.nonCancellable(async () => {
     try {
-      await deviceActivities({ ...input, tuning: { ...input.tuning, attempts: 3 } }).recordFailure({ v: 1, run, item, index, code });
+      await deviceActivities({ ...input, tuning: { ...input.tuning, attempts: 3 } }).recordFailure({
+        v: 1,
+        run,
+        item,
+        index,
+        code,
+      });
     } catch (error) {
       if (!(error instanceof ActivityFailure)) throw error;
     }

@@ -22,7 +22,12 @@ const IO_ATTEMPTS = 20;
 
 function retry(maximumAttempts: number, tuning: Tuning | undefined): RetryPolicy {
   const seconds = tuning?.retrySeconds ?? 2;
-  return { initialInterval: seconds * 1000, backoffCoefficient: 2, maximumInterval: Math.max(60, seconds) * 1000, maximumAttempts };
+  return {
+    initialInterval: seconds * 1000,
+    backoffCoefficient: 2,
+    maximumInterval: Math.max(60, seconds) * 1000,
+    maximumAttempts,
+  };
 }
 
 /** Short calls; those that read a whole run beat as they go. */

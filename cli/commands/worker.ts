@@ -52,4 +52,3 @@ function classOf(text: string): string {
   if (isDeviceClass(text)) return text;
   throw invalidFlag('class', '1 to 32 of a-z, 0-9 and "-"', text);
 }
-
