@@ -21,7 +21,6 @@ export interface GradOptions extends GradientGraphOptions {
  * gradient of sum(c * y) by x: feed ones for a sum's gradient, a one-hot vector for one score's. Stock onnxruntime runs it.
  *
  * ```js
- * import { readFile, writeFile } from 'node:fs/promises';
  * import { grad } from 'referee/autodiff';
  *
  * const model = await readFile('classifier.onnx');

@@ -146,22 +146,22 @@ describe('what is refused', () => {
   test('an operator without a rule is one error that names node, operator and input', () => {
     const b = new GraphBuilder('test');
     const x = b.input('x', 'float32', [1, 2, 3]);
-    const y = b.scope('tower', () => b.node('LRN', [x], { size: int(1) })[0]!);
-    const c = b.input('c', 'float32', [1, 2, 3]);
+    const y = b.scope('tower', () => b.node('AffineGrid', [x, b.int64([1, 1, 2, 3])])[0]!);
+    const c = b.input('c', 'float32', [1, 2, 3, 2]);
     expect(() => vjp(b, [{ value: y, cotangent: c }], [x])).toThrow(
       expect.objectContaining({
         code: 'MissingGradientRule',
-        message: 'node /tower/LRN: LRN has no gradient rule for input 0 ("x")',
-        details: { node: '/tower/LRN', operator: 'LRN', input: 0 },
+        message: 'node /tower/AffineGrid: AffineGrid has no gradient rule for input 0 ("x")',
+        details: { node: '/tower/AffineGrid', operator: 'AffineGrid', input: 0 },
       }),
     );
   });
 
   test('but only on a path that needs it', () => {
     const b = new GraphBuilder('test');
-    const [x, other] = [b.input('x', 'float32', [1, 2, 3]), b.input('other', 'float32', [1, 2, 3])];
-    const y = op.mul(b, b.node('LRN', [other], { size: int(1) })[0]!, x);
-    const c = b.input('c', 'float32', [1, 2, 3]);
+    const [x, other] = [b.input('x', 'float32', [1, 2, 3, 2]), b.input('other', 'float32', [1, 2, 3])];
+    const y = op.mul(b, b.node('AffineGrid', [other, b.int64([1, 1, 2, 3])])[0]!, x);
+    const c = b.input('c', 'float32', [1, 2, 3, 2]);
     expect(vjp(b, [{ value: y, cotangent: c }], [x])[0]).toBeDefined();
   });
 
