@@ -3,20 +3,22 @@
  */
 import type { Pack } from '../models/packs/resolve.ts';
 import type { ObjectStore } from '../store/object-store.ts';
-import { createRun } from '../store/run.ts';
+import { createRun, writeSpec } from '../store/run.ts';
 import { writeRejections } from './rejections.ts';
 import type { Rejection } from './rejections.ts';
-import { promptRow, runRecord } from './run-files.ts';
-import type { RunSpec } from './specs.ts';
+import { promptRow, runRecord, specFile } from './run-files.ts';
+import type { ItemSpec, RunSpec } from './specs.ts';
 
 /** Of checkpoints, picture and records of one item at 64 pixels; a share of the latent is added. */
 const BYTES_PER_ITEM = 64 * 1024;
+/** Specs that are on their way at one time: a bucket answers many at once, a process has so many open files. */
+const OPEN_WRITES = 32;
 
 interface Prepared {
   readonly pack: Pack;
   readonly spec: RunSpec;
   /** Items that are going to be searched. */
-  readonly pending: number;
+  readonly pending: readonly ItemSpec[];
   readonly rejected: readonly Rejection[];
 }
 
@@ -29,12 +31,16 @@ export async function prepareRun(
   { pack, spec, pending, rejected }: Prepared,
 ): Promise<'written' | 'exists'> {
   const { run, items } = spec;
-  await store.check({ bytesNeeded: pending * BYTES_PER_ITEM });
+  await store.check({ bytesNeeded: pending.length * BYTES_PER_ITEM });
   const made = await createRun(store, {
     run,
     record: runRecord(run, items.length, pack),
     prompts: items.map(promptRow),
   });
   await writeRejections(store, run, rejected);
+  for (let from = 0; from < pending.length; from += OPEN_WRITES) {
+    const some = pending.slice(from, from + OPEN_WRITES);
+    await Promise.all(some.map((item) => writeSpec(store, run, item.item, specFile(item, pack))));
+  }
   return made;
 }

@@ -11,7 +11,7 @@ import { contactSheetKey, itemKey, manifestKey, runKey } from '../store/layout.t
 import type { RunId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { openStore } from '../store/open-store.ts';
-import { itemStates, readResult, writeManifest, writeSpec } from '../store/run.ts';
+import { itemStates, readResult, writeManifest } from '../store/run.ts';
 import type { ItemState } from '../store/run.ts';
 import { checkpointSteps } from './checkpoint-steps.ts';
 import { writeContactSheet } from './contact-sheet.ts';
@@ -25,7 +25,6 @@ import { PromptTokenizer } from './prompts.ts';
 import type { Rejection } from './rejections.ts';
 import type { RunRequest, RunSummary } from './run-contract.ts';
 import { toRunEvent } from './run-events.ts';
-import { specFile } from './run-files.ts';
 import { resolveRun } from './specs.ts';
 import type { ItemSpec, RunSpec } from './specs.ts';
 
@@ -57,7 +56,7 @@ export async function startRun(request: RunRequest): Promise<RunSummary> {
   let outcome = { succeeded: 0, failed: 0 };
   const work = { store, pack, spec, states, pending, rejected };
   if (pending.length > 0) outcome = await search(request, work);
-  else await prepareRun(store, { ...work, pending: 0 });
+  else await prepareRun(store, { ...work, pending: [] });
   const skipped = spec.items.length - pending.length;
   const isWhole = outcome.succeeded + outcome.failed === pending.length;
   await writeManifest(
@@ -102,7 +101,7 @@ async function search(request: RunRequest, work: Search): Promise<{ succeeded: n
   const lanes = Math.min(request.lanes ?? DEFAULT_LANES, pending.length);
   const { plan, bytes, adjoint } = await choosePlan(pack, devices, { lanes, items: pending });
   const engine = await Engine.open(pack, devices.all, { plan, adjoint });
-  await prepareRun(store, { ...work, pending: pending.length });
+  await prepareRun(store, { ...work, pending });
   onEvent({
     type: 'plan',
     run,
@@ -119,7 +118,6 @@ async function search(request: RunRequest, work: Search): Promise<{ succeeded: n
     memoryBytes: bytes,
     steps: await stepsToDo(store, spec, pending),
   });
-  for (const item of pending) await writeSpec(store, run, item.item, specFile(item, pack));
   const place = {
     store,
     run,

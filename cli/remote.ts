@@ -37,7 +37,7 @@ export async function withRemote<T>(
   { environment }: Context,
   work: (places: StatusPlaces) => Promise<T>,
 ): Promise<T> {
-  const { openRemote } = await import('../remote/connection.ts');
+  const openRemote = await loadRemote();
   const opened = openStore(store);
   const { temporal } = environment;
   await using remote = await openRemote({ address, namespace, profile, ...(temporal && { env: temporal }) });
@@ -57,3 +57,6 @@ export function printSubmitted(submitted: Submitted, { json = false }: RemoteFla
   }
   for (const note of submitted.notes) context.stderr.write(`${oneLine(note)}\n`);
 }
+
+/** Apart: inside a function with `await using` TypeScript 6.0 leaves the extension of a dynamic import as it is. */
+const loadRemote = async () => (await import('../remote/connection.ts')).openRemote;
