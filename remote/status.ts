@@ -7,6 +7,7 @@ import type { ObjectStore } from '../store/object-store.ts';
 import { readRun } from '../store/run.ts';
 import { deviceQueue } from '../workflows/ids.ts';
 import { NO_ITEMS } from '../workflows/messages.ts';
+import { addCounts } from '../workflows/plan.ts';
 import type { BatchStatus, ItemCounts, RunState } from '../workflows/messages.ts';
 import { askBatch, askPage, batchResult, countWorkers, describeBatch } from './batches.ts';
 import type { Execution, Workers } from './batches.ts';
@@ -90,7 +91,7 @@ async function workflowCounts(remote: Remote, batch: BatchStatus): Promise<ItemC
   let counts = batch.counts;
   for (let at = 0; at < batch.openPages.length; at += PAGES_AT_ONCE) {
     const asked = batch.openPages.slice(at, at + PAGES_AT_ONCE).map((page) => askPage(remote, page));
-    for (const page of await Promise.all(asked)) if (page) counts = sum(counts, page.counts);
+    for (const page of await Promise.all(asked)) if (page) counts = addCounts(counts, page.counts);
   }
   return filledUp(counts, batch.items);
 }
@@ -174,16 +175,6 @@ function missingWorkers(workers: Workers | undefined, counts: ItemCounts, isAnsw
 
 export function total({ queued, running, done, failed, cancelled }: ItemCounts): number {
   return queued + running + done + failed + cancelled;
-}
-
-function sum(a: ItemCounts, b: ItemCounts): ItemCounts {
-  return {
-    queued: a.queued + b.queued,
-    running: a.running + b.running,
-    done: a.done + b.done,
-    failed: a.failed + b.failed,
-    cancelled: a.cancelled + b.cancelled,
-  };
 }
 
 /** Queue of the searches of a run, for messages. */

@@ -8,6 +8,7 @@ import { RefereeError } from '../../errors.ts';
 import { dtypeOf } from './dtype.ts';
 import type { ModelProto, ValueInfoProto } from './onnx_pb.ts';
 import { ModelProtoSchema } from './onnx_pb.ts';
+import { oneLine } from './read-nodes.ts';
 
 export interface DescribedValue {
   readonly name: string;
@@ -66,8 +67,4 @@ function describeValue({ name, type }: ValueInfoProto): DescribedValue {
     return dim.case === 'dimParam' && dim.value !== '' ? oneLine(dim.value) : '?';
   });
   return { name: oneLine(name), dtype: dtypeOf(of.value.elemType) ?? `type ${of.value.elemType}`, shape };
-}
-
-function oneLine(text: string): string {
-  return text.replace(/\p{Cc}/gu, '_').slice(0, 500);
 }
