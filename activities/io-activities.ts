@@ -8,8 +8,16 @@ import type { RunId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { itemState, promptRows, readResult, readRun, writeManifest } from '../store/run.ts';
 import { RefereeError } from '../errors.ts';
+import { beating } from './beating.ts';
 import { checkpointSteps } from './checkpoint-steps.ts';
-import type { ClaimItemInput, ClaimItemResult, FinaliseRunInput, IoActivities, LoadPageInput } from './contracts.ts';
+import type {
+  ClaimItemInput,
+  ClaimItemResult,
+  FinaliseRunInput,
+  IoActivities,
+  LoadPageInput,
+  LoadPageResult,
+} from './contracts.ts';
 
 export interface IoDependencies {
   readonly store: ObjectStore;
@@ -17,25 +25,8 @@ export interface IoDependencies {
 
 export function createIoActivities({ store }: IoDependencies): IoActivities {
   return {
-    async loadPage({ run, page, itemsPerPage }: LoadPageInput) {
-      const id = asRunId(run);
-      const rows = await promptRows(store, id, { from: page * itemsPerPage, count: itemsPerPage });
-      if (rows.length === 0) throw await missing(store, id);
-      return { items: rows.map(({ item }) => item) };
-    },
-
-    async claimItem({ run, item, retryFailed }: ClaimItemInput): Promise<ClaimItemResult> {
-      const [runOf, itemOf] = [asRunId(run), asItemId(item)];
-      const state = await itemState(store, runOf, itemOf);
-      const result = await readResult(store, runOf, itemOf);
-      const step = await checkpointSteps(store, runOf, itemOf);
-      if (state === 'succeeded') return { state: 'done', step: result?.steps ?? step };
-      if (state === 'failed' && !retryFailed) {
-        const code = result?.error?.code;
-        return { state: 'failed', step, ...(code !== undefined && { code }) };
-      }
-      return { state: 'open', step };
-    },
+    loadPage: (input) => beating(() => loadPage(store, input)),
+    claimItem: (input) => beating(() => claimItem(store, input)),
 
     async finaliseRun({ run, items }: FinaliseRunInput) {
       const { heartbeat } = Context.current();
@@ -49,6 +40,26 @@ export function createIoActivities({ store }: IoDependencies): IoActivities {
       );
     },
   };
+}
+
+async function loadPage(store: ObjectStore, { run, page, itemsPerPage }: LoadPageInput): Promise<LoadPageResult> {
+  const id = asRunId(run);
+  const rows = await promptRows(store, id, { from: page * itemsPerPage, count: itemsPerPage });
+  if (rows.length === 0) throw await missing(store, id);
+  return { items: rows.map(({ item }) => item) };
+}
+
+async function claimItem(store: ObjectStore, { run, item, retryFailed }: ClaimItemInput): Promise<ClaimItemResult> {
+  const [runOf, itemOf] = [asRunId(run), asItemId(item)];
+  const state = await itemState(store, runOf, itemOf);
+  const result = await readResult(store, runOf, itemOf);
+  const step = await checkpointSteps(store, runOf, itemOf);
+  if (state === 'succeeded') return { state: 'done', step: result?.steps ?? step };
+  if (state === 'failed' && !retryFailed) {
+    const code = result?.error?.code;
+    return { state: 'failed', step, ...(code !== undefined && { code }) };
+  }
+  return { state: 'open', step };
 }
 
 async function missing(store: ObjectStore, run: RunId): Promise<RefereeError> {

@@ -20,21 +20,29 @@ const CHUNK_ATTEMPTS = 8;
 /** The store may be away for longer than a device is broken. */
 const IO_ATTEMPTS = 20;
 
+function heartbeatMs(tuning: Tuning | undefined): number {
+  return (tuning?.heartbeatSeconds ?? HEARTBEAT_SECONDS) * 1000;
+}
+
 function retry(maximumAttempts: number, tuning: Tuning | undefined): RetryPolicy {
   const seconds = tuning?.retrySeconds ?? 2;
   return {
     initialInterval: seconds * 1000,
     backoffCoefficient: 2,
-    maximumInterval: Math.max(60, seconds) * 1000,
+    maximumInterval: Math.max(tuning?.longestRetrySeconds ?? 60, seconds) * 1000,
     maximumAttempts,
   };
 }
 
-/** Short calls; those that read a whole run beat as they go. */
+/**
+ * Short calls, unless the store is slow or away. They beat: a worker that dies with 50 of them costs those items a minute
+ * and not the whole time that a call may take.
+ */
 export function ioActivities(tuning: Tuning | undefined): IoActivities {
   return proxyActivities<IoActivities>({
     taskQueue: IO_QUEUE,
     startToCloseTimeout: '5 minutes',
+    heartbeatTimeout: heartbeatMs(tuning),
     retry: retry(IO_ATTEMPTS, tuning),
   });
 }
@@ -65,7 +73,7 @@ export function deviceActivities({ deviceQueue, run, priority, chunkSeconds, tun
   return proxyActivities<DeviceActivities>({
     taskQueue: deviceQueue,
     startToCloseTimeout: (3 * chunkSeconds + CHUNK_SLACK_SECONDS) * 1000,
-    heartbeatTimeout: (tuning?.heartbeatSeconds ?? HEARTBEAT_SECONDS) * 1000,
+    heartbeatTimeout: heartbeatMs(tuning),
     retry: retry(tuning?.attempts ?? CHUNK_ATTEMPTS, tuning),
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     // Fairness: a run of 100 000 items cannot starve one of 10. Servers without it ignore the key.
