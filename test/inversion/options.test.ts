@@ -43,7 +43,7 @@ describe('defaults', () => {
 test('what options say beyond defaults gives them again', () => {
   const weight = fc.double({ min: 0, max: 10, noNaN: true });
   const steps = fc.option(fc.constantFrom(20, 64, 128, 300), { nil: undefined });
-  const bound = fc.option(fc.integer({ min: 0, max: 20 }), { nil: undefined });
+  const bound = fc.option(fc.integer({ min: 0, max: 17 }), { nil: undefined });
   const asked = fc.record({ steps, refereeStart: bound, guidance: weight, negative: fc.string() });
   fc.assert(
     fc.property(asked, (overrides) => {
