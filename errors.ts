@@ -90,12 +90,19 @@ export function isRefereeError(error: unknown): error is RefereeError {
   return typeof error === 'object' && error !== null && BRAND in error;
 }
 
+/** What JSON leaves as it is although a terminal obeys it, or a reader takes it for the end of a line. */
+const UNPRINTABLE = /[\u007f-\u009f\u2028\u2029]/g;
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
 /** A found value as an error message quotes it: JSON, cut at 80 characters, control characters escaped. */
 export function quoted(value: unknown): string {
   const text =
     typeof value === 'number' || typeof value === 'bigint' || value === undefined
       ? String(value)
-      : JSON.stringify(value);
+      : JSON.stringify(value).replaceAll(UNPRINTABLE, escaped);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
