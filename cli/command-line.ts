@@ -49,7 +49,7 @@ const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'logs',
     summary: 'what happened to the items of a run, and where',
-    configure: async () => undefined,
+    configure: async (command, context) => (await import('./commands/logs.ts')).configureLogs(command, context),
   },
   {
     name: 'verify',

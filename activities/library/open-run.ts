@@ -11,6 +11,7 @@ import { resolveOptions } from '../../inversion/options.ts';
 import { runId } from '../../store/ids.ts';
 import { asRunId, runKey } from '../../store/layout.ts';
 import type { RunId } from '../../store/layout.ts';
+import { workerIdentity } from '../attempt-log.ts';
 import { DEFAULT_CHECKPOINT_EVERY, DEFAULT_LANES } from '../defaults.ts';
 import { toRunEvent } from '../run-events.ts';
 import type { RunEvent } from '../run-contract.ts';
@@ -212,6 +213,7 @@ class LocalRun implements Run {
         checkpointEvery,
         previews: previews ? 'stored' : 'none',
         signal,
+        ...(isLasting && { worker: workerIdentity() }),
       } as const;
       const job = { workplace, run, source, known: items, provider, threads, settings: searching };
       for await (const event of searchAll(job)) {

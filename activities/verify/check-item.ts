@@ -70,8 +70,7 @@ export class ItemCheck {
       const state = result.state;
       this.#items.setResult(index, state, { text: writeResult(result), madeOn: madeOn(result) });
       this.#place.counts[state] += 1;
-      if (state === 'failed')
-        this.#place.listeners.onFailed({ item, index, code: result.error?.code ?? 'unknown' });
+      if (state === 'failed') this.#place.listeners.onFailed({ item, index, code: result.error?.code ?? 'unknown' });
     }
     if (this.#has('image.png') || result?.state === 'succeeded') await this.#image(result);
     if (this.#has('trace.jsonl') || result?.state === 'succeeded') await this.#trace(result);
@@ -133,7 +132,8 @@ export class ItemCheck {
       spec = parsed.data;
       const { prompt, seed, options, pack } = spec;
       const digest = contentDigest({ prompt, seed, options, packDigest: pack.digest });
-      if (digest !== spec.digest) return `its content has digest ${short(digest)}, it says ${quoted(short(spec.digest))}`;
+      if (digest !== spec.digest)
+        return `its content has digest ${short(digest)}, it says ${quoted(short(spec.digest))}`;
       if (item !== spec.item || item !== `i${digest.slice(0, 20)}`) return `is of item i${digest.slice(0, 20)}`;
       if (!this.#items.isAsked(index, spec)) return 'has another prompt or seed than prompts/';
       if (spec.index !== index) return `says place ${spec.index}, prompts/ has it at ${index}`;
@@ -159,12 +159,14 @@ export class ItemCheck {
     const { run } = this.#place;
     const { item, index } = this.#files;
     const fault = (what: string): void => this.#fault(this.#key('result.json'), what);
-    if (result.run !== run || result.item !== item) fault(`is of item ${quoted(result.item)} of run ${quoted(result.run)}`);
+    if (result.run !== run || result.item !== item)
+      fault(`is of item ${quoted(result.item)} of run ${quoted(result.run)}`);
     if (result.index !== index) fault(`says place ${result.index}, prompts/ has it at ${index}`);
     if (!this.#items.isAsked(index, result)) fault('has another prompt or seed than prompts/');
     if (spec && result.digests.spec !== spec.digest)
       fault(`names the spec ${short(result.digests.spec)}, spec.json has ${short(spec.digest)}`);
-    if (spec && canonicalJson(result.settings) !== canonicalJson(spec.options)) fault('has other settings than spec.json');
+    if (spec && canonicalJson(result.settings) !== canonicalJson(spec.options))
+      fault('has other settings than spec.json');
     if (spec && result.pack.digest !== spec.pack.digest)
       fault(`is of pack ${short(result.pack.digest)}, spec.json says ${short(spec.pack.digest)}`);
     if (result.state === 'failed') {

@@ -15,14 +15,16 @@ const DERIVED = /^r[0-9a-f]{12}$/;
 const ITEM = /^[a-z0-9-]{1,64}$/;
 
 /** @param parts pages, of what is in the store */
-export async function checkPrompts(place: VerifyPlace, record: RunRecord | undefined, parts: number): Promise<RunItems> {
+export async function checkPrompts(
+  place: VerifyPlace,
+  record: RunRecord | undefined,
+  parts: number,
+): Promise<RunItems> {
   const items = new RunItems();
   const { run, counts } = place;
   const expected = Math.max(parts, record ? Math.ceil(record.items / PROMPTS_PER_PART) : 0);
   const before = counts.faults;
-  let rows = 0;
   for (let part = 0; part < expected; part++) {
-    rows = part * PROMPTS_PER_PART;
     const key = promptsKey(run, part);
     const bytes = await place.read(key);
     const text = bytes && textOf(bytes);
@@ -31,9 +33,8 @@ export async function checkPrompts(place: VerifyPlace, record: RunRecord | undef
     if (!text.endsWith('\n')) place.fault(key, 'is cut off: the last line has no end');
     const lines = text.split('\n').filter((line) => line !== '');
     for (const [i, line] of lines.entries()) {
-      const fault = rowFault(items, line, rows);
+      const fault = rowFault(items, line, part * PROMPTS_PER_PART + i);
       if (fault !== undefined) place.fault(`${key}:${i + 1}`, fault);
-      rows += 1;
     }
     if (part < expected - 1 && lines.length !== PROMPTS_PER_PART)
       place.fault(key, `expected ${PROMPTS_PER_PART} items, found ${lines.length}`);

@@ -7,13 +7,13 @@ import { isFolder, itemFolder, itemsFolder, parseKey, promptsFolder, runFolder, 
 import type { ItemId, ObjectKey } from '../../store/layout.ts';
 import { runRecordSchema } from '../../store/run.ts';
 import type { RunRecord } from '../../store/run.ts';
+import { forEachOf } from '../pool.ts';
 import { ItemCheck } from './check-item.ts';
 import type { ItemFiles } from './check-item.ts';
 import { checkManifest } from './check-manifest.ts';
 import { checkPrompts } from './check-prompts.ts';
 import { jsonOf, linesFault, pngFault, textOf } from './formats.ts';
 import type { VerifyPlace } from './place.ts';
-import { forEachOf } from './pool.ts';
 import type { RunItems } from './run-items.ts';
 
 /** Items that are looked at at the same time: enough to keep a bucket busy, few enough for the memory. */
@@ -75,7 +75,8 @@ async function readRecord(place: VerifyPlace): Promise<RunRecord | undefined> {
 /** Items of the run with their files, and every other name, in the order of names. */
 async function* found(place: VerifyPlace, items: RunItems): AsyncGenerator<ItemFiles | { readonly name: string }> {
   const { run, store } = place;
-  if (!store.names) throw new RefereeError('InvalidStore', `store ${store.root}: cannot tell every name below a folder`);
+  if (!store.names)
+    throw new RefereeError('InvalidStore', `store ${store.root}: cannot tell every name below a folder`);
   let now: { item: ItemId; index: number | undefined; keys: ObjectKey[] } | undefined;
   for await (const name of store.names(runFolder(run))) {
     const item = itemOf(name, itemsFolder(run));

@@ -56,6 +56,7 @@ export class VerifyPlace {
 
   /** @throws RefereeError Interrupted when the signal has fired */
   throwIfInterrupted(): void {
-    if (this.signal.aborted) throw new RefereeError('Interrupted', `interrupted: run ${this.run} was not checked whole`);
+    if (this.signal.aborted)
+      throw new RefereeError('Interrupted', `interrupted: run ${this.run} was not checked whole`);
   }
 }

@@ -49,7 +49,8 @@ export async function replay(place: VerifyPlace, items: RunItems, settings: Repl
   const { asked, onNote } = settings;
   const made = items.madeOn();
   const whole = [...made.values()].reduce((sum, places) => sum + places.length, 0);
-  if (whole === 0) return { asked, comparable: 0, searched: 0, same: 0, note: 'no picture is whole: nothing to search again' };
+  if (whole === 0)
+    return { asked, comparable: 0, searched: 0, same: 0, note: 'no picture is whole: nothing to search again' };
   const provider = settings.provider ?? providerOf(made);
   const threads = settings.threads ?? availableParallelism();
   await using devices = await openDevices({ provider, threads, log: onNote });

@@ -77,5 +77,7 @@ async function packOf({ store, run, pack: named }: VerifyRequest): Promise<Pack 
   });
   if (pack.digest === record.pack.digest) return pack;
   const digests = `found ${short(pack.digest)}, expected ${short(record.pack.digest)}`;
-  throw new RefereeError('InvalidPack', `pack ${pack.manifest.name} is not the one of run ${run}: ${digests}`, { hint });
+  throw new RefereeError('InvalidPack', `pack ${pack.manifest.name} is not the one of run ${run}: ${digests}`, {
+    hint,
+  });
 }

@@ -88,7 +88,12 @@ async function verify(id: string, flags: VerifyFlags, context: Context): Promise
     });
     pulse.clear();
     if (json) printDocument(context, { ...verification, ...found });
-    else context.stdout.write(tableOf(verification, found).map((line) => `${line}\n`).join(''));
+    else
+      context.stdout.write(
+        tableOf(verification, found)
+          .map((line) => `${line}\n`)
+          .join(''),
+      );
     throwUnlessRight(verification, json);
   } catch (error) {
     if (!isRefereeError(error) || error.code !== 'Interrupted' || !interrupt.received) throw error;
@@ -109,7 +114,8 @@ function faultLine({ key, what }: Fault): string {
 }
 
 function tableOf({ run, store, record, counts, replayed }: Verification, { failed }: Listed): string[] {
-  const { items, succeeded, unfinished, manifestLines, files, bytes, specs, images, latents, checkpoints, faults } = counts;
+  const { items, succeeded, unfinished, manifestLines, files, bytes, specs, images, latents, checkpoints, faults } =
+    counts;
   const pack = record ? `pack ${record.pack.name} ${record.pack.version}` : 'run.json cannot be read';
   const open = unfinished > 0 ? `, ${unfinished} without a result` : '';
   return [
@@ -141,9 +147,13 @@ function errorOf(run: string, { items, unfinished, failed, faults }: Verificatio
   const wrong = `${faults} ${faults === 1 ? 'fault' : 'faults'}`;
   if (unfinished > 0) {
     const besides = faults > 0 ? `, and ${wrong}` : '';
-    return new RefereeError('RunUnfinished', `run ${run} is not finished: ${unfinished} of ${items} items have no result${besides}`, {
-      hint: `referee resume ${run}, or the referee run that began it, goes on`,
-    });
+    return new RefereeError(
+      'RunUnfinished',
+      `run ${run} is not finished: ${unfinished} of ${items} items have no result${besides}`,
+      {
+        hint: `referee resume ${run}, or the referee run that began it, goes on`,
+      },
+    );
   }
   if (faults > 0) return new RefereeError('RunDamaged', `run ${run}: ${wrong}`);
   if (failed > 0) return new RefereeError('ItemsFailed', `run ${run} is whole; ${failed} of ${items} items failed`);

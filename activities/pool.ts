@@ -4,7 +4,7 @@
 
 /** Calls `work` for each, at most `most` at the same time. The first error ends it, after the calls that are going on. */
 export async function forEachOf<T>(
-  all: AsyncIterable<T>,
+  all: Iterable<T> | AsyncIterable<T>,
   most: number,
   work: (each: T) => Promise<void>,
 ): Promise<void> {
