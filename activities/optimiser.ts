@@ -202,6 +202,11 @@ export class Optimiser {
           if (each.type === 'failed') yield* this.#endedLog(of, 'failed', { ...endOf(work), code: each.error.code });
           yield { of, kind: 'event', event: each };
         }
+        // The signal's checkpoint is the last word of a lane.
+        if (event.kind === 'checkpoint' && event.reason === 'drain') {
+          this.#works.delete(of.key);
+          yield* this.#endedLog(of, 'leave', { step: work.saved, reason: of.reason?.() ?? 'interrupted' });
+        }
       }
     } catch (error) {
       work.isBroken = true;
@@ -246,8 +251,8 @@ export class Optimiser {
   async #save(work: Work, state: LaneState): Promise<OptimiseEvent> {
     const { of, trace } = work;
     const path = await saveItem(of.place, of.spec, { state, trace, effort: effortOf(work) });
+    if (state.step > work.saved) of.log?.add('checkpoint', { step: state.step });
     work.saved = state.step;
-    of.log?.add('checkpoint', { step: state.step });
     // The last one is followed by the end, which writes both.
     if (state.step < totalSteps(of.spec.options)) of.log?.flush();
     return { ...named(of), type: 'checkpoint', step: state.step, path };

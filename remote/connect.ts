@@ -24,6 +24,7 @@ import type { Remote } from './connection.ts';
 import type { Asker } from './follow-results.ts';
 import { BatchRun } from './remote-run.ts';
 import type { RemoteRun, Wanted } from './remote-run.ts';
+import type { Submitted } from './submit.ts';
 
 export interface ConnectSettings extends Pick<SearchSettings, 'pack' | 'checkpointEvery' | 'signal'> {
   /** `host:port` of the server. Default: TEMPORAL_ADDRESS, the profile's, 127.0.0.1:7233. */
@@ -135,11 +136,13 @@ async function begin(settings: Settings, store: ObjectStore, open: () => Promise
   const items = uniqueItems(asked);
   const run = runId(items.map(({ item }) => item));
   const spec = { run, items, notes: [], rejected: [] };
+  let isNew = true;
   if (items.length > 0) {
-    const notes = await submit(settings, { workplace, spec, store, open });
+    const { notes, begun } = await submit(settings, { workplace, spec, store, open });
     for (const message of notes) settings.onEvent?.({ type: 'note', run, message });
+    isNew = begun === 'started';
   }
-  return { run, wanted: wantedOf(asked) };
+  return { run, wanted: { ...wantedOf(asked), isNew } };
 }
 
 interface Submission {
@@ -149,20 +152,20 @@ interface Submission {
   readonly open: () => Promise<Remote>;
 }
 
-async function submit(settings: Settings, { workplace, spec, store, open }: Submission): Promise<readonly string[]> {
+async function submit(settings: Settings, { workplace, spec, store, open }: Submission): Promise<Submitted> {
   const { submitSpec } = await import('./submit.ts');
   const { window, priority, chunkSeconds, deviceClass, checkpointEvery, previews } = settings;
   const batch = { window, priority, chunkSeconds, deviceClass, checkpointEvery, previews };
   const remote = await open();
   try {
     const request = { pack: workplace.pack, spec, rejected: [], settings: batch };
-    return (await submitSpec({ remote, store }, request)).notes;
+    return await submitSpec({ remote, store }, request);
   } finally {
     await remote[Symbol.asyncDispose]();
   }
 }
 
-function wantedOf(asked: readonly Asked[]): Wanted {
+function wantedOf(asked: readonly Asked[]): Omit<Wanted, 'isNew'> {
   const items = new Map<ItemId, Asker[]>();
   const rejected: PlacedResult[] = [];
   for (const one of asked) {
@@ -189,5 +192,5 @@ async function attach(run: RunId, store: ObjectStore): Promise<Begun> {
   for await (const { item, index, id, prompt, seed } of readPrompts(store, run)) {
     items.set(item as ItemId, [{ place: index, index, prompt, seed, ...(id !== undefined && { id }) }]);
   }
-  return { run, wanted: { items, rejected: [] } };
+  return { run, wanted: { items, rejected: [], isNew: false } };
 }

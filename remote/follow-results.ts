@@ -34,6 +34,8 @@ export interface Following {
   readonly run: RunId;
   /** Items in the order of the run; those that are told are taken out. */
   readonly pending: Map<ItemId, Asker[]>;
+  /** Whether nothing of the run was there before: what the first look finds is new then. */
+  readonly isNew: boolean;
   readonly onResult: (result: PlacedResult) => Promise<void>;
   readonly onNote: (message: string) => void;
   readonly signal: AbortSignal;
@@ -57,6 +59,7 @@ export async function followResults(of: Following): Promise<boolean> {
   let seen: number | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
   let isAway = false;
+  let isReused = !of.isNew;
   while (!isStopped()) {
     const now = await stateOf(places, of.run);
     if ((now === 'away') !== isAway)
@@ -68,7 +71,8 @@ export async function followResults(of: Following): Promise<boolean> {
       const isDue = now.finished !== seen || performance.now() - readAt >= REPEATED_MS;
       if (!now.isOpen || (untold > 0 && isDue)) {
         // Asked before: what the server counts is in the store.
-        await readFinished(of, now, untold);
+        await readFinished(of, now, { untold, isReused });
+        isReused = false;
         readAt = performance.now();
         seen = now.finished;
       }
@@ -110,7 +114,11 @@ function reachOf(window: number, itemsPerPage: number): number {
 }
 
 /** Looks until `untold` results are found; after the end of a batch at everything. */
-async function readFinished(of: Following, { isOpen, execution, reach }: Known, untold: number): Promise<void> {
+async function readFinished(
+  of: Following,
+  { isOpen, execution, reach }: Known,
+  { untold, isReused }: { readonly untold: number; readonly isReused: boolean },
+): Promise<void> {
   const { places, run, pending, signal } = of;
   const mayFailStill = isOpen && execution?.input?.retryFailed === true;
   const some = [...pending.keys()].slice(0, isOpen ? reach : undefined);
@@ -122,7 +130,7 @@ async function readFinished(of: Following, { isOpen, execution, reach }: Known, 
   });
   for (const item of some) {
     const result = found.get(item);
-    if (result && !signal.aborted) await tell(of, item, (asker) => resultOf(of, item, { result, asker }));
+    if (result && !signal.aborted) await tell(of, item, (asker) => resultOf(of, item, { result, asker, isReused }));
   }
 }
 
@@ -139,12 +147,13 @@ async function tell(
 interface Told {
   readonly result: Result;
   readonly asker: Asker;
+  readonly isReused: boolean;
 }
 
 async function resultOf(
   { places: { store }, run }: Following,
   item: ItemId,
-  { result, asker: { place: _, ...named } }: Told,
+  { result, isReused, asker: { place: _, ...named } }: Told,
 ): Promise<PlacedResult['result']> {
   if (result.state === 'failed') {
     const { code = 'Internal', message = 'the search failed', hint } = result.error ?? {};
@@ -153,7 +162,7 @@ async function resultOf(
   }
   const spec = { item, digest: result.digests.spec, options: result.settings as unknown as MethodOptions };
   const finished = await finishedItem({ store, run, packDigest: result.pack.digest }, spec);
-  return { ok: true, ...named, scores: result.scores, ...finished, isReused: false };
+  return { ok: true, ...named, scores: result.scores, ...finished, isReused };
 }
 
 /** The batch is over and items have no result. */

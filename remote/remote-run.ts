@@ -30,6 +30,8 @@ export interface RemoteRun extends Run {
 export interface Wanted {
   readonly items: ReadonlyMap<ItemId, readonly Asker[]>;
   readonly rejected: readonly PlacedResult[];
+  /** Whether the run was begun by this call. */
+  readonly isNew: boolean;
 }
 
 export interface RemoteRunParts {
@@ -49,6 +51,8 @@ export class BatchRun implements RemoteRun {
   readonly folder: string;
   readonly #parts: RemoteRunParts;
   #results: Results | undefined;
+  /** Whether results were taken before. */
+  #isLooked = false;
 
   constructor(parts: RemoteRunParts) {
     this.#parts = parts;
@@ -107,9 +111,11 @@ export class BatchRun implements RemoteRun {
     const { run, wanted, onEvent } = this.#parts;
     for (const rejected of wanted.rejected) await hooks.onResult(rejected);
     if (wanted.items.size === 0) return { isWhole: !hooks.signal.aborted };
+    const isNew = wanted.isNew && !this.#isLooked;
+    this.#isLooked = true;
     const { followResults } = await import('./follow-results.ts');
     const onNote = (message: string): void => onEvent?.({ type: 'note', run, message });
     const pending = new Map([...wanted.items].map(([item, askers]) => [item, [...askers]]));
-    return { isWhole: await this.#with((places) => followResults({ places, run, pending, onNote, ...hooks })) };
+    return { isWhole: await this.#with((places) => followResults({ places, run, pending, isNew, onNote, ...hooks })) };
   }
 }
