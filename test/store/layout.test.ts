@@ -108,7 +108,12 @@ test.each([-1, 1.5, Number.NaN, 1e6])('no key has step %d', (n) => {
 
 test('folders are those of the layout', () => {
   const [run, item] = [layout.asRunId('r1'), layout.asItemId('i1')];
-  const folders = [layout.runFolder(run), layout.promptsFolder(run), layout.itemsFolder(run), layout.itemFolder(run, item)];
+  const folders = [
+    layout.runFolder(run),
+    layout.promptsFolder(run),
+    layout.itemsFolder(run),
+    layout.itemFolder(run, item),
+  ];
   const ofItem = [layout.checkpointsFolder(run, item), layout.previewsFolder(run, item)];
   for (const folder of ['', ...folders, ...ofItem, layout.logsFolder(run), layout.logsFolder(run, item)]) {
     expect(layout.isFolder(folder), folder).toBe(true);
