@@ -34,6 +34,8 @@ export const ERROR_CODES = {
   FolderInUse: { exit: 2, retryable: false },
   MissingGradientRule: { exit: 2, retryable: false },
   OutOfTolerance: { exit: 3, retryable: false },
+  RunUnfinished: { exit: 2, retryable: true },
+  RunDamaged: { exit: 3, retryable: false },
   ItemsFailed: { exit: 3, retryable: false },
   NonFinite: { exit: 3, retryable: false },
   ZeroGradient: { exit: 3, retryable: false },

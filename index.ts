@@ -1,5 +1,6 @@
 /**
- * @file `referee`: pictures of prompts from a program. Importing it loads no models and no runtime; the first search does.
+ * @file `referee`: pictures of prompts from a program. Importing it loads no models, no runtime and no client of a server; the first call that
+ * needs one does.
  */
 export { invert } from './activities/library/invert.ts';
 export type { InvertEvent, InvertSettings, InvertSpec } from './activities/library/invert.ts';
@@ -10,6 +11,10 @@ export type { ResultOrder } from './activities/library/results.ts';
 export type { RunResult } from './activities/library/run-source.ts';
 export type { PromptFields, SearchSettings } from './activities/library/settings.ts';
 export type { RunEvent } from './activities/run-contract.ts';
+export { connect } from './remote/connect.ts';
+export type { ConnectSettings } from './remote/connect.ts';
+export type { RemoteRun } from './remote/remote-run.ts';
+export type { RunStatus } from './remote/status.ts';
 export { ERROR_CODES, isRefereeError, RefereeError } from './errors.ts';
 export type { ErrorCode } from './errors.ts';
 export type { MethodOptions } from './inversion/options.ts';

@@ -70,7 +70,7 @@ export interface FinaliseRunInput extends OfRun {
 export interface IoActivities {
   loadPage(input: LoadPageInput): Promise<LoadPageResult>;
   claimItem(input: ClaimItemInput): Promise<ClaimItemResult>;
-  /** Results into `manifest.jsonl`, in the order of the input. */
+  /** Results into `manifest.jsonl`, in the order of the input, and all of a small run on one contact sheet. */
   finaliseRun(input: FinaliseRunInput): Promise<void>;
 }
 

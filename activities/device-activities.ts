@@ -9,6 +9,7 @@ import { asItemId, asRunId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { readResult } from '../store/run.ts';
 import { classifyAbort } from './abort.ts';
+import { AttemptLog, codeOf, workerIdentity } from './attempt-log.ts';
 import { beating } from './beating.ts';
 import { Beats } from './beats.ts';
 import type { DeviceActivities, OptimiseChunkInput, OptimiseChunkResult, RecordFailureInput } from './contracts.ts';
@@ -19,6 +20,7 @@ import type { ItemPlace } from './item-store.ts';
 import type { AttemptEnd, Lanes } from './lanes.ts';
 import type { OptimiseEvent, Standing } from './optimiser.ts';
 import { publishFailure } from './publish.ts';
+import type { ItemSpec } from './specs.ts';
 
 export interface DeviceDependencies {
   readonly store: ObjectStore;
@@ -51,9 +53,12 @@ async function recordFailure(of: DeviceDependencies, input: RecordFailureInput):
   const { store, engine, specs } = of;
   if (await readResult(store, at.run, at.item)) return;
   const code = input.code as ErrorCode;
+  const log = new AttemptLog({ ...at, store, worker: workerIdentity() });
   const error = new RefereeError(code, `the search was given up: ${code}`);
   const step = await checkpointSteps(store, at.run, at.item);
   await publishFailure(engine, placeOf(of, at), { spec: await specs.open(at), error, step, ...NO_EFFORT });
+  log.add('failed', { step, code });
+  complain(of, at, await log.end());
 }
 
 /** One attempt at one chunk. */
@@ -72,14 +77,15 @@ class Chunk {
   }
 
   async run(at: ItemAddress): Promise<OptimiseChunkResult> {
-    const { specs, lanes, onEvent } = this.#of;
+    const { lanes, onEvent } = this.#of;
     const { info } = this.#context;
     using beats = new Beats({
       beat: (details) => this.#context.heartbeat(details),
       timeoutMs: info.heartbeatTimeoutMs ?? 0,
     });
     beats.beat({ step: 0 });
-    const spec = await specs.open(at);
+    const log = new AttemptLog({ ...at, store: this.#of.store, worker: workerIdentity() });
+    const spec = await this.#spec(at, log);
     const { checkpointEvery, previews } = this.#input;
     let steps = 0; // done by this attempt
     let reached = 0; // over all attempts
@@ -90,6 +96,8 @@ class Chunk {
       checkpointEvery,
       previews: previews ? ('stored' as const) : ('none' as const),
       standing: () => this.#standing(beats, steps),
+      log,
+      reason: () => this.#reason(),
     };
     const end = await lanes.search(assignment, (event) => {
       if (event.type === 'step') {
@@ -100,6 +108,24 @@ class Chunk {
       onEvent?.(event, info.attempt);
     });
     return await this.#result(end, beats, reached);
+  }
+
+  /** What cannot be searched at all is told by the log too, unless the store has no such run. */
+  async #spec(at: ItemAddress, log: AttemptLog): Promise<ItemSpec> {
+    try {
+      return await this.#of.specs.open(at);
+    } catch (error) {
+      if (codeOf(error) !== 'NotFound') {
+        log.add('error', { code: codeOf(error) });
+        complain(this.#of, at, await log.end());
+      }
+      throw error;
+    }
+  }
+
+  #reason(): string {
+    const { cancellationSignal, cancellationDetails } = this.#context;
+    return cancellationSignal.aborted ? classifyAbort(cancellationDetails) : 'time';
   }
 
   #standing(beats: Beats, steps: number): Standing {
@@ -132,6 +158,12 @@ class Chunk {
 /** Nobody hears it but the log: the server has given the attempt up. */
 function ghost(): ApplicationFailure {
   return ApplicationFailure.create({ type: 'AttemptGivenUp', message: 'stopped for longer than the heartbeat' });
+}
+
+function complain({ onEvent }: DeviceDependencies, { run, item }: ItemAddress, complaint: string | undefined): void {
+  if (complaint === undefined) return;
+  const message = `the log of the attempt could not be written: ${complaint}`;
+  onEvent?.({ type: 'note', run, item, message }, Context.current().info.attempt);
 }
 
 function addressOf({ run, item, index }: RecordFailureInput | OptimiseChunkInput): ItemAddress {

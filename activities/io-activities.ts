@@ -10,6 +10,7 @@ import { itemState, promptRows, readResult, readRun, writeManifest } from '../st
 import { RefereeError } from '../errors.ts';
 import { beating } from './beating.ts';
 import { checkpointSteps } from './checkpoint-steps.ts';
+import { writeContactSheet } from './contact-sheet.ts';
 import type {
   ClaimItemInput,
   ClaimItemResult,
@@ -32,12 +33,11 @@ export function createIoActivities({ store }: IoDependencies): IoActivities {
       const { heartbeat } = Context.current();
       const id = asRunId(run);
       const rows = await promptRows(store, id, { from: 0, count: items });
-      await writeManifest(
-        store,
-        id,
-        rows.map(({ item }) => asItemId(item)),
-        (done) => heartbeat(done),
-      );
+      const named = rows.map(({ item, prompt, seed }) => ({ item: asItemId(item), prompt, seed }));
+      const ids = named.map(({ item }) => item);
+      const finished = await writeManifest(store, id, ids, (done) => heartbeat(done));
+      // As `run` does it: a sheet of what is there so far would look like the whole.
+      if (finished === ids.length) await writeContactSheet(store, { run: id, items: named }, (done) => heartbeat(done));
     },
   };
 }

@@ -3,6 +3,7 @@
  * fall due, finished pictures are published. Stopped at any moment, the next call goes on from the checkpoints.
  */
 import { LATER } from '../inversion/search.ts';
+import { AttemptLog } from './attempt-log.ts';
 import type { Engine } from './engine.ts';
 import type { ItemPlace } from './item-store.ts';
 import type { AssignmentSource, OptimiseEvent } from './optimiser.ts';
@@ -17,6 +18,8 @@ export interface OptimiseSettings {
   /** `stored`: kept as files too; `told`: only told. */
   readonly previews: 'stored' | 'told' | 'none';
   readonly signal: AbortSignal;
+  /** Who works, for the logs of the attempts in the store; without it none are kept. */
+  readonly worker?: string;
 }
 
 /** Where the items to search come from. */
@@ -46,13 +49,15 @@ export async function* optimise(
   engine: Engine,
   place: ItemPlace,
   source: ItemSource,
-  { lanes, checkpointEvery, previews, signal }: OptimiseSettings,
+  { lanes, checkpointEvery, previews, signal, worker }: OptimiseSettings,
 ): AsyncGenerator<OptimiseEvent, Outcome, undefined> {
   const assignments: AssignmentSource = {
     pull: async (how) => {
       const spec = await source.pull(how);
       if (spec === undefined || spec === LATER) return spec;
-      return { key: spec.item, spec, place, checkpointEvery, previews };
+      const { store, run } = place;
+      const log = worker !== undefined && { log: new AttemptLog({ store, run, item: spec.item, worker }) };
+      return { key: spec.item, spec, place, checkpointEvery, previews, ...log };
     },
   };
   const outcome = { succeeded: 0, failed: 0 };

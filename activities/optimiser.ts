@@ -10,7 +10,10 @@ import type { LaneRequest } from '../inversion/search.ts';
 import { LaneScheduler, LATER } from '../inversion/search.ts';
 import type { LaneState } from '../inversion/state.ts';
 import { totalSteps } from '../inversion/state.ts';
+import type { LogEvent } from '../store/log.ts';
 import type { Provenance } from '../store/provenance.ts';
+import type { AttemptLog, LogFields } from './attempt-log.ts';
+import { codeOf } from './attempt-log.ts';
 import type { Engine } from './engine.ts';
 import type { Effort, ItemPlace } from './item-store.ts';
 import { isPreviewStep, resumeItem, saveItem, savePreview, traceRow } from './item-store.ts';
@@ -33,6 +36,10 @@ export interface Assignment {
    * item now; go, and write nothing more.
    */
   readonly standing?: () => Standing;
+  /** Keeps what happens to the attempt. */
+  readonly log?: AttemptLog;
+  /** Why it leaves, for the log. */
+  readonly reason?: () => string;
   /** Told why the item could not even begin; without it that error ends everything. */
   readonly onRefused?: (error: unknown) => void;
 }
@@ -128,10 +135,10 @@ export class Optimiser {
     } catch (error) {
       isLeft = false;
       // What broke the searches may also keep them from being saved; it is the first error that is told.
-      await this.#saveAll().catch(() => undefined);
+      await this.#saveAll('error', { code: codeOf(error) }).catch(() => undefined);
       throw error;
     } finally {
-      if (isLeft) await this.#saveAll();
+      if (isLeft) await this.#saveAll('leave', { reason: 'interrupted' });
       this.#works.clear();
     }
   }
@@ -148,9 +155,10 @@ export class Optimiser {
   }
 
   async #prepared(of: Assignment, bank: ReturnType<typeof noiseBank>): Promise<LaneRequest | undefined> {
-    const { key, spec, place, checkpointEvery, standing, onRefused } = of;
+    const { key, spec, place, checkpointEvery, standing, onRefused, log } = of;
     try {
       const { state, trace, effort, skipped } = await resumeItem(place, spec);
+      log?.begin({ attempts: effort.attempts, step: state?.step, steps: totalSteps(spec.options), skipped });
       for (const { path, reason } of skipped) {
         const message = `passed over ${path}: ${reason}`;
         this.#news.push({ of, kind: 'event', event: { type: 'note', run: place.run, item: spec.item, message } });
@@ -164,6 +172,7 @@ export class Optimiser {
       const lane = { id: key, prompt, options: spec.options, noise, checkpointEvery, isLeaving };
       return { ...lane, ...(state && { state }) };
     } catch (error) {
+      await this.#endLog(of, 'error', { code: codeOf(error) });
       if (!onRefused) throw error;
       onRefused(error);
       return undefined;
@@ -180,16 +189,28 @@ export class Optimiser {
     try {
       if (of.standing?.() === 'abandon') {
         work.isBroken = true;
+        yield* this.#endedLog(of, 'given-up', { step: work.saved });
         yield { of, kind: 'left', step: work.saved };
       } else if (event.kind === 'left') {
         if (event.step > work.saved) yield { of, kind: 'event', event: await this.#save(work, event.state) };
         this.#works.delete(of.key);
+        yield* this.#endedLog(of, 'leave', { step: work.saved, reason: of.reason?.() ?? 'interrupted' });
         yield { of, kind: 'left', step: work.saved };
       } else {
-        for await (const each of this.#follow(event, work)) yield { of, kind: 'event', event: each };
+        for await (const each of this.#follow(event, work)) {
+          if (each.type === 'done') yield* this.#endedLog(of, 'done', endOf(work));
+          if (each.type === 'failed') yield* this.#endedLog(of, 'failed', { ...endOf(work), code: each.error.code });
+          yield { of, kind: 'event', event: each };
+        }
+        // The signal's checkpoint is the last word of a lane.
+        if (event.kind === 'checkpoint' && event.reason === 'drain') {
+          this.#works.delete(of.key);
+          yield* this.#endedLog(of, 'leave', { step: work.saved, reason: of.reason?.() ?? 'interrupted' });
+        }
       }
     } catch (error) {
       work.isBroken = true;
+      yield* this.#endedLog(of, 'error', { step: work.saved, code: codeOf(error) });
       yield { of, kind: 'broken', error };
     }
     // A lane that has ended in the scheduler has no further event that would remove it here.
@@ -230,15 +251,40 @@ export class Optimiser {
   async #save(work: Work, state: LaneState): Promise<OptimiseEvent> {
     const { of, trace } = work;
     const path = await saveItem(of.place, of.spec, { state, trace, effort: effortOf(work) });
+    if (state.step > work.saved) of.log?.add('checkpoint', { step: state.step });
     work.saved = state.step;
+    // The last one is followed by the end, which writes both.
+    if (state.step < totalSteps(of.spec.options)) of.log?.flush();
     return { ...named(of), type: 'checkpoint', step: state.step, path };
   }
 
-  async #saveAll(): Promise<void> {
+  async #saveAll(event: 'leave' | 'error', fields: LogFields): Promise<void> {
     for (const work of this.#works.values()) {
-      const isOurs = !work.isBroken && work.of.standing?.() !== 'abandon';
+      if (work.isBroken) continue; // its log has ended
+      const isOurs = work.of.standing?.() !== 'abandon';
       if (isOurs && work.state && work.state.step > work.saved) await this.#save(work, work.state);
+      const step = work.saved;
+      await (isOurs ? this.#endLog(work.of, event, { step, ...fields }) : this.#endLog(work.of, 'given-up', { step }));
     }
+  }
+
+  /** The last line of an attempt, and everything before it, in the store. */
+  async #endLog({ log }: Assignment, event: LogEvent, fields: LogFields): Promise<string | undefined> {
+    log?.add(event, fields);
+    return log?.end();
+  }
+
+  /** The same, told where it cannot be written. */
+  async *#endedLog(
+    of: Assignment,
+    event: LogEvent,
+    fields: LogFields,
+  ): AsyncGenerator<AssignmentNews, void, undefined> {
+    const complaint = await this.#endLog(of, event, fields);
+    if (complaint === undefined) return;
+    const { place, spec } = of;
+    const message = `the log of the attempt could not be written: ${complaint}`;
+    yield { of, kind: 'event', event: { type: 'note', run: place.run, item: spec.item, message } };
   }
 
   async #preview(of: Assignment, { latent, step }: LaneState): Promise<OptimiseEvent> {
@@ -263,6 +309,10 @@ export class Optimiser {
     const { code, message, hint } = error;
     return { ...named(of), type: 'failed', error: { code, message, ...(hint !== undefined && { hint }) } };
   }
+}
+
+function endOf(work: Work): LogFields {
+  return { step: work.state?.step ?? work.saved, seconds: Number(effortOf(work).seconds.toFixed(3)) };
 }
 
 function effortOf({ before, startedAt }: Work): Effort {

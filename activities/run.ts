@@ -13,6 +13,7 @@ import type { ObjectStore } from '../store/object-store.ts';
 import { openStore } from '../store/open-store.ts';
 import { itemStates, readResult, writeManifest } from '../store/run.ts';
 import type { ItemState } from '../store/run.ts';
+import { workerIdentity } from './attempt-log.ts';
 import { checkpointSteps } from './checkpoint-steps.ts';
 import { writeContactSheet } from './contact-sheet.ts';
 import { DEFAULT_CHECKPOINT_EVERY, DEFAULT_LANES } from './defaults.ts';
@@ -64,7 +65,7 @@ export async function startRun(request: RunRequest): Promise<RunSummary> {
     run,
     spec.items.map(({ item }) => item),
   );
-  const sheet = isWhole && spec.items.length > 1 ? await writeContactSheet(store, spec) : false;
+  const sheet = isWhole ? await writeContactSheet(store, spec) : false;
   return {
     run,
     folder: locateFolder(store, run),
@@ -131,6 +132,7 @@ async function search(request: RunRequest, work: Search): Promise<{ succeeded: n
     checkpointEvery: request.checkpointEvery ?? DEFAULT_CHECKPOINT_EVERY,
     previews: hasPreviews ? 'stored' : 'none',
     signal,
+    worker: workerIdentity(),
   });
   for (;;) {
     const next = await events.next();

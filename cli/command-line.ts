@@ -47,6 +47,16 @@ const COMMANDS: readonly CommandEntry[] = [
     configure: async (command, context) => (await import('./commands/items.ts')).configureItems(command, context),
   },
   {
+    name: 'logs',
+    summary: 'what happened to the items of a run, and where',
+    configure: async (command, context) => (await import('./commands/logs.ts')).configureLogs(command, context),
+  },
+  {
+    name: 'verify',
+    summary: 'prove that a finished run is whole, and search items again to the same bytes',
+    configure: async (command, context) => (await import('./commands/verify.ts')).configureVerify(command, context),
+  },
+  {
     name: 'pause',
     summary: 'hold a run',
     configure: async (command, context) => (await import('./commands/control.ts')).configurePause(command, context),

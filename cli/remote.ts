@@ -4,6 +4,7 @@
 import type { Command } from 'commander';
 
 import { openStore } from '../store/open-store.ts';
+import type { Remote } from '../remote/connection.ts';
 import type { StatusPlaces } from '../remote/status.ts';
 import type { Submitted } from '../remote/submit.ts';
 import { defaultStore } from './asked.ts';
@@ -31,16 +32,23 @@ export function addRemoteFlags(command: Command, context: Context): Command {
   ).option('--json', 'one JSON document on standard output');
 }
 
+/** The server alone. @throws RefereeError ServerUnavailable within some seconds */
+export async function openServer(
+  { address, namespace, temporalProfile: profile }: RemoteFlags,
+  { environment: { temporal } }: Context,
+): Promise<Remote> {
+  const openRemote = await loadRemote();
+  return openRemote({ address, namespace, profile, ...(temporal && { env: temporal }) });
+}
+
 /** Calls `work` with the server and the store. @throws RefereeError ServerUnavailable within some seconds */
 export async function withRemote<T>(
-  { store, address, namespace, temporalProfile: profile }: RemoteFlags,
-  { environment }: Context,
+  flags: RemoteFlags,
+  context: Context,
   work: (places: StatusPlaces) => Promise<T>,
 ): Promise<T> {
-  const openRemote = await loadRemote();
-  const opened = openStore(store);
-  const { temporal } = environment;
-  await using remote = await openRemote({ address, namespace, profile, ...(temporal && { env: temporal }) });
+  const opened = openStore(flags.store);
+  await using remote = await openServer(flags, context);
   return await work({ remote, store: opened });
 }
 

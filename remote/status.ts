@@ -87,7 +87,7 @@ async function openStatus(places: StatusPlaces, execution: Execution): Promise<R
 }
 
 /** Counts of the batch and of the pages that are open, which count their items themselves. */
-async function workflowCounts(remote: Remote, batch: BatchStatus): Promise<ItemCounts> {
+export async function workflowCounts(remote: Remote, batch: BatchStatus): Promise<ItemCounts> {
   let counts = batch.counts;
   for (let at = 0; at < batch.openPages.length; at += PAGES_AT_ONCE) {
     const asked = batch.openPages.slice(at, at + PAGES_AT_ONCE).map((page) => askPage(remote, page));

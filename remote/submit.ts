@@ -7,8 +7,10 @@ import { PromptTokenizer } from '../activities/prompts.ts';
 import type { OnInvalid, Rejection } from '../activities/rejections.ts';
 import type { RunItemRequest } from '../activities/run-contract.ts';
 import { resolveRun } from '../activities/specs.ts';
+import type { RunSpec } from '../activities/specs.ts';
 import { RefereeError } from '../errors.ts';
 import { openPack } from '../models/packs/resolve.ts';
+import type { Pack } from '../models/packs/resolve.ts';
 import { asRunId } from '../store/layout.ts';
 import type { RunId } from '../store/layout.ts';
 import { readRun } from '../store/run.ts';
@@ -51,11 +53,24 @@ export interface RoundPlan {
 
 /** @throws RefereeError for anything wrong with the request, before the server hears of it */
 export async function submitRun(places: StatusPlaces, request: SubmitRequest): Promise<Submitted> {
-  const { remote, store } = places;
   const pack = await openPack(request.pack);
   const spec = resolveRun(request.items, pack, await PromptTokenizer.open(pack), request.onInvalid);
-  const { run, items } = spec;
   const rejected = [...(request.rejected ?? []), ...spec.rejected];
+  return submitSpec(places, { pack, spec, rejected, settings: request.settings });
+}
+
+export interface SpecRequest {
+  readonly pack: Pack;
+  readonly spec: RunSpec;
+  readonly rejected: readonly Rejection[];
+  readonly settings: BatchSettings;
+}
+
+/** The same, of items that are resolved. */
+export async function submitSpec(places: StatusPlaces, request: SpecRequest): Promise<Submitted> {
+  const { remote, store } = places;
+  const { pack, spec, rejected } = request;
+  const { run, items } = spec;
   const made = await prepareRun(store, { pack, spec, pending: items, specs: 'later', rejected });
   const of = { run, items: items.length, packDigest: pack.digest };
   const common = { run, items: items.length, rejected: rejected.length };

@@ -89,7 +89,7 @@ export async function newestValid<T>(
     const path = store.locate(key);
     const bytes = await getUnlessDamaged(store, key);
     if (bytes === undefined) continue; // pruned by a second process since the listing
-    const found = 'damage' in bytes ? bytes : readCheckpoint(codec, bytes, path);
+    const found = 'damage' in bytes ? bytes : decodeCheckpoint(codec, bytes, path);
     if ('damage' in found) skipped.push({ path, reason: found.damage });
     else if (found.step !== step) skipped.push({ path, reason: `holds step ${found.step}` });
     else return { checkpoint: ownedBy(of.owner, found, path), skipped };
@@ -121,7 +121,11 @@ async function checkpointsOf(
   return steps.sort((a, b) => b.step - a.step);
 }
 
-function readCheckpoint<T>(
+/**
+ * What a file of a checkpoint holds, or what is wrong with it.
+ * @throws InvalidCheckpoint for another version of the format
+ */
+export function decodeCheckpoint<T>(
   codec: CheckpointCodec<T>,
   bytes: Uint8Array,
   path: string,

@@ -71,18 +71,24 @@ export class FileStore implements ObjectStore {
   }
 
   async list(prefix: string): Promise<ObjectKey[]> {
-    checkFolder(prefix);
     const keys: ObjectKey[] = [];
-    const visit = async (folder: string): Promise<void> => {
-      const entries = await this.#unlessAbsent(() => readdir(join(this.root, folder), { withFileTypes: true }));
-      for (const entry of sortedByKey(entries ?? [])) {
-        const name = `${folder}${entry.name}`;
-        if (entry.isDirectory()) await visit(`${name}/`);
-        else if (parseKey(name) !== undefined) keys.push(name as ObjectKey);
-      }
-    };
-    await visit(prefix);
+    for await (const name of this.names(prefix)) if (parseKey(name) !== undefined) keys.push(name as ObjectKey);
     return keys;
+  }
+
+  async *names(prefix: string): AsyncGenerator<string> {
+    checkFolder(prefix);
+    yield* this.#below(prefix);
+  }
+
+  async *#below(folder: string): AsyncGenerator<string> {
+    const entries = await this.#unlessAbsent(() => readdir(join(this.root, folder), { withFileTypes: true }));
+    for (const entry of sortedByKey(entries ?? [])) {
+      const name = `${folder}${entry.name}`;
+      if (entry.isDirectory()) yield* this.#below(`${name}/`);
+      else yield name;
+    }
+    if (entries?.length === 0) yield folder;
   }
 
   async check({ bytesNeeded = 0 }: StoreCheck = {}): Promise<void> {

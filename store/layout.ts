@@ -7,6 +7,8 @@ import { RefereeError, quoted } from '../errors.ts';
 declare const brand: unique symbol;
 export type RunId = string & { readonly [brand]: 'RunId' };
 export type ItemId = string & { readonly [brand]: 'ItemId' };
+/** One attempt at an item: a digest, so that two attempts never write the same log. */
+export type AttemptId = string & { readonly [brand]: 'AttemptId' };
 export type ObjectKey = string & { readonly [brand]: 'ObjectKey' };
 
 const ID = /^[a-z0-9-]{1,64}$/;
@@ -34,9 +36,13 @@ export function runKey(run: RunId): ObjectKey {
   return key(runFolder(run), 'run.json');
 }
 
+export function promptsFolder(run: RunId): string {
+  return `${runFolder(run)}prompts/`;
+}
+
 /** Page `part` (from 0) of the prompts. */
 export function promptsKey(run: RunId, part: number): ObjectKey {
-  return key(runFolder(run), `prompts/part-${padded(part, PART_DIGITS)}.jsonl`);
+  return key(promptsFolder(run), `part-${padded(part, PART_DIGITS)}.jsonl`);
 }
 
 export function manifestKey(run: RunId): ObjectKey {
@@ -83,18 +89,30 @@ export function previewKey(run: RunId, item: ItemId, step: number): ObjectKey {
   return key(previewsFolder(run, item), `step-${padded(step, STEP_DIGITS)}.webp`);
 }
 
+/** Logs of a run, a folder per item. Beside the items, so that listing the logs does not list every picture. */
+export function logsFolder(run: RunId, item?: ItemId): string {
+  return `${runFolder(run)}logs/${item === undefined ? '' : `${asItemId(item)}/`}`;
+}
+
+export function logKey(run: RunId, item: ItemId, attempt: AttemptId): ObjectKey {
+  return key(logsFolder(run, item), `${checked(attempt, 'attempt id')}.jsonl`);
+}
+
 /** What a key stands for. */
 export type ParsedKey =
   | { readonly kind: 'run' | 'manifest' | 'contact-sheet' | 'rejected'; readonly run: RunId }
   | { readonly kind: 'prompts'; readonly run: RunId; readonly part: number }
   | { readonly kind: 'item'; readonly run: RunId; readonly item: ItemId; readonly file: ItemFile }
-  | { readonly kind: 'checkpoint' | 'preview'; readonly run: RunId; readonly item: ItemId; readonly step: number };
+  | { readonly kind: 'checkpoint' | 'preview'; readonly run: RunId; readonly item: ItemId; readonly step: number }
+  | { readonly kind: 'log'; readonly run: RunId; readonly item: ItemId; readonly attempt: AttemptId };
 
 const RUN_FILE = /^([a-z0-9-]{1,64})\/(run\.json|manifest\.jsonl|rejected\.jsonl|contact-sheet\.png)$/;
 const PROMPTS_FILE = /^([a-z0-9-]{1,64})\/prompts\/part-(\d{5})\.jsonl$/;
 const ITEM_FILE = /^([a-z0-9-]{1,64})\/items\/([a-z0-9-]{1,64})\/(spec\.json|result\.json|trace\.jsonl|image\.png)$/;
 const STEP_FILE =
   /^([a-z0-9-]{1,64})\/items\/([a-z0-9-]{1,64})\/(?:(checkpoints)\/step-(\d{6})\.safetensors|previews\/step-(\d{6})\.webp)$/;
+
+const LOG_FILE = /^([a-z0-9-]{1,64})\/logs\/([a-z0-9-]{1,64})\/([a-z0-9-]{1,64})\.jsonl$/;
 
 const RUN_FILE_KINDS: Readonly<Record<string, 'run' | 'manifest' | 'contact-sheet' | 'rejected'>> = {
   'run.json': 'run',
@@ -111,6 +129,8 @@ export function parseKey(text: string): ParsedKey | undefined {
   if (page) return { kind: 'prompts', run: page[1] as RunId, part: Number(page[2]) };
   const ofItem = ITEM_FILE.exec(text);
   if (ofItem) return { kind: 'item', run: ofItem[1] as RunId, item: ofItem[2] as ItemId, file: ofItem[3] as ItemFile };
+  const log = LOG_FILE.exec(text);
+  if (log) return { kind: 'log', run: log[1] as RunId, item: log[2] as ItemId, attempt: log[3] as AttemptId };
   const ofStep = STEP_FILE.exec(text);
   if (!ofStep) return undefined;
   const [, run, item, isCheckpoint, checkpointStep, previewStep] = ofStep;
@@ -118,11 +138,17 @@ export function parseKey(text: string): ParsedKey | undefined {
   return { kind, run: run as RunId, item: item as ItemId, step: Number(checkpointStep ?? previewStep) };
 }
 
-const FOLDER = /^(?:[a-z0-9-]{1,64}\/(?:prompts\/|items\/(?:[a-z0-9-]{1,64}\/(?:checkpoints\/|previews\/)?)?)?)?$/;
+const FOLDER =
+  /^(?:[a-z0-9-]{1,64}\/(?:prompts\/|logs\/(?:[a-z0-9-]{1,64}\/)?|items\/(?:[a-z0-9-]{1,64}\/(?:checkpoints\/|previews\/)?)?)?)?$/;
 
-/** @throws Internal for a prefix that none of the functions above makes; empty stands for the whole store */
+/** Whether one of the functions above makes such a prefix; empty stands for the whole store. */
+export function isFolder(prefix: string): boolean {
+  return FOLDER.test(prefix);
+}
+
+/** @throws Internal for a prefix that none of the functions above makes */
 export function checkFolder(prefix: string): void {
-  if (!FOLDER.test(prefix)) throw new RefereeError('Internal', `not a folder of the store: ${quoted(prefix)}`);
+  if (!isFolder(prefix)) throw new RefereeError('Internal', `not a folder of the store: ${quoted(prefix)}`);
 }
 
 function key(folder: string, file: string): ObjectKey {

@@ -33,6 +33,10 @@ export class MemoryStore implements ObjectStore {
     return Promise.resolve([...this.#objects.keys()].filter((key) => key.startsWith(prefix)).sort());
   }
 
+  async *names(prefix: string): AsyncGenerator<string> {
+    yield* await this.list(prefix);
+  }
+
   head(key: ObjectKey): Promise<ObjectInfo | undefined> {
     const found = this.#objects.get(key);
     return Promise.resolve(found && { bytes: found.length });

@@ -40,6 +40,11 @@ export interface ObjectStore {
   put(key: ObjectKey, data: Uint8Array | string, options?: PutOptions): Promise<'written' | 'exists'>;
   /** Keys below a prefix that ends in `/`, sorted. Unfinished writes are never among them. */
   list(prefix: string, options?: CallOptions): Promise<ObjectKey[]>;
+  /**
+   * Everything below a prefix that ends in `/`, keys or not, unfinished writes too, in the order of keys; a folder that holds
+   * nothing ends in `/`. Told as it is read, so that it may be longer than the memory. A store of one's own can do without.
+   */
+  names?(prefix: string, options?: CallOptions): AsyncIterable<string>;
   head(key: ObjectKey, options?: CallOptions): Promise<ObjectInfo | undefined>;
   /** Nothing happens when it is not there. */
   delete(key: ObjectKey, options?: CallOptions): Promise<void>;

@@ -15,7 +15,7 @@ import type { Result } from './result.ts';
 
 export const RUN_VERSION = 1;
 
-const runRecordSchema = z.object({
+export const runRecordSchema = z.object({
   v: z.literal(RUN_VERSION),
   run: z.string(),
   items: z.int().min(1),
@@ -27,7 +27,7 @@ const runRecordSchema = z.object({
 /** `run.json` */
 export type RunRecord = z.infer<typeof runRecordSchema>;
 
-const promptRowSchema = z.object({
+export const promptRowSchema = z.object({
   index: z.int().min(0),
   item: z.string(),
   prompt: z.string(),
@@ -211,13 +211,14 @@ export async function itemStates(store: ObjectStore, run: RunId, items: readonly
 /**
  * `manifest.jsonl`: the results so far, in the order of the input, whatever the order of completion. `onProgress` hears how
  * many items were looked at.
+ * @returns how many have a result
  */
 export async function writeManifest(
   store: ObjectStore,
   run: RunId,
   items: readonly ItemId[],
   onProgress?: (items: number) => void,
-): Promise<void> {
+): Promise<number> {
   const lines: string[] = [];
   for (let start = 0; start < items.length; start += OPEN_FILES) {
     const some = items.slice(start, start + OPEN_FILES);
@@ -226,6 +227,7 @@ export async function writeManifest(
     onProgress?.(start + some.length);
   }
   await store.put(manifestKey(run), lines.join(''));
+  return lines.length;
 }
 
 /** Text of one file of an item, undefined when it is not there. */

@@ -63,13 +63,17 @@ export class S3Store implements ObjectStore {
   }
 
   async list(prefix: string, options: CallOptions = {}): Promise<ObjectKey[]> {
-    checkFolder(prefix);
     const keys: ObjectKey[] = [];
+    for await (const name of this.names(prefix, options)) if (parseKey(name)) keys.push(name as ObjectKey);
+    return keys.sort();
+  }
+
+  async *names(prefix: string, options: CallOptions = {}): AsyncGenerator<string> {
+    checkFolder(prefix);
     for await (const name of this.calls.list(`${this.#prefix}${prefix}`, options)) {
       const key = name.slice(this.#prefix.length);
-      if (name.startsWith(this.#prefix) && key.startsWith(prefix) && parseKey(key)) keys.push(key as ObjectKey);
+      if (name.startsWith(this.#prefix) && key.startsWith(prefix)) yield key;
     }
-    return keys.sort();
   }
 
   async head(key: ObjectKey, options: CallOptions = {}): Promise<ObjectInfo | undefined> {

@@ -11,6 +11,7 @@ import { provenanceText } from '../../store/provenance.ts';
 import { runId } from '../../store/ids.ts';
 import type { RunId } from '../../store/layout.ts';
 import { createRun, itemState, writeManifest, writeSpec } from '../../store/run.ts';
+import { workerIdentity } from '../attempt-log.ts';
 import { DEFAULT_CHECKPOINT_EVERY } from '../defaults.ts';
 import type { OptimiseEvent, Preview } from '../optimise.ts';
 import { toError } from '../run-events.ts';
@@ -134,6 +135,7 @@ async function* search(
       checkpointEvery: settings.checkpointEvery ?? (isLasting ? DEFAULT_CHECKPOINT_EVERY : Number.MAX_SAFE_INTEGER),
       previews: !previews ? 'none' : isLasting ? 'stored' : 'told',
       signal,
+      ...(isLasting && { worker: workerIdentity() }),
     },
   });
   for await (const event of events) {

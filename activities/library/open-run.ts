@@ -5,12 +5,13 @@ import { randomBytes } from 'node:crypto';
 
 import { z } from 'zod';
 
-import { quoted, RefereeError } from '../../errors.ts';
+import { RefereeError } from '../../errors.ts';
 import type { MethodOptions } from '../../inversion/options.ts';
 import { resolveOptions } from '../../inversion/options.ts';
 import { runId } from '../../store/ids.ts';
 import { asRunId, runKey } from '../../store/layout.ts';
 import type { RunId } from '../../store/layout.ts';
+import { workerIdentity } from '../attempt-log.ts';
 import { DEFAULT_CHECKPOINT_EVERY, DEFAULT_LANES } from '../defaults.ts';
 import { toRunEvent } from '../run-events.ts';
 import type { RunEvent } from '../run-contract.ts';
@@ -18,7 +19,7 @@ import type { ItemSpec } from '../specs.ts';
 import type { Asked, AskedSource } from './asked.ts';
 import { listedAsked, Resolver, StreamedAsked } from './asked.ts';
 import type { ResultOrder, SearchHooks } from './results.ts';
-import { Results } from './results.ts';
+import { checkOrder, Results } from './results.ts';
 import { RunRows } from './run-rows.ts';
 import { RunSource } from './run-source.ts';
 import type { RunResult } from './run-source.ts';
@@ -139,7 +140,7 @@ async function openStream(opening: Opening): Promise<Run> {
 }
 
 /** Each item once, in the order in which they are first asked for. */
-function uniqueItems(asked: readonly Asked[]): ItemSpec[] {
+export function uniqueItems(asked: readonly Asked[]): ItemSpec[] {
   const items = new Map<string, ItemSpec>();
   for (const one of asked) {
     if ('spec' in one && !items.has(one.spec.item)) items.set(one.spec.item, { ...one.spec, index: items.size });
@@ -154,8 +155,6 @@ interface RunParts {
   readonly items: readonly ItemSpec[];
   readonly input: (signal: AbortSignal) => AskedSource;
 }
-
-const ORDERS: readonly string[] = ['completion', 'input'] satisfies ResultOrder[];
 
 class LocalRun implements Run {
   readonly id: string;
@@ -172,9 +171,7 @@ class LocalRun implements Run {
   }
 
   results({ order = 'completion' }: { readonly order?: ResultOrder } = {}): Results {
-    if (!ORDERS.includes(order)) {
-      throw new RefereeError('InvalidOption', `order: expected completion or input, found ${quoted(order)}`);
-    }
+    checkOrder(order);
     if (this.#results?.isOpen === true) {
       throw new RefereeError('InvalidInput', `run ${this.id}: its results are being taken already`);
     }
@@ -212,6 +209,7 @@ class LocalRun implements Run {
         checkpointEvery,
         previews: previews ? 'stored' : 'none',
         signal,
+        ...(isLasting && { worker: workerIdentity() }),
       } as const;
       const job = { workplace, run, source, known: items, provider, threads, settings: searching };
       for await (const event of searchAll(job)) {
@@ -227,6 +225,6 @@ class LocalRun implements Run {
 }
 
 /** A text is one too, of characters, and surely not meant. */
-function isIterable(value: unknown): boolean {
+export function isIterable(value: unknown): boolean {
   return typeof value === 'object' && value !== null && (Symbol.iterator in value || Symbol.asyncIterator in value);
 }

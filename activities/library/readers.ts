@@ -31,7 +31,10 @@ export interface ItemPlace {
   readonly packDigest: string;
 }
 
-export async function finishedItem(place: ItemPlace, spec: ItemSpec): Promise<Finished> {
+/** What of a spec says which picture it is. */
+export type FinishedSpec = Pick<ItemSpec, 'item' | 'digest' | 'options'>;
+
+export async function finishedItem(place: ItemPlace, spec: FinishedSpec): Promise<Finished> {
   const { store, run } = place;
   const imageKey = itemKey(run, spec.item, 'image.png');
   const result = await readResult(store, run, spec.item);
@@ -49,7 +52,10 @@ export async function finishedItem(place: ItemPlace, spec: ItemSpec): Promise<Fi
 }
 
 /** From the last checkpoint, which outlives the search. */
-async function latentOf({ store, run, packDigest }: ItemPlace, { item, digest, options }: ItemSpec): Promise<Tensor> {
+async function latentOf(
+  { store, run, packDigest }: ItemPlace,
+  { item, digest, options }: FinishedSpec,
+): Promise<Tensor> {
   const owner = { specDigest: digest, packDigest };
   const { checkpoint } = await newestValid(store, checkpointCodec, { run, item, owner });
   const shape = checkpoint?.tensors['latent']?.shape;

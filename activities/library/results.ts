@@ -2,11 +2,20 @@
  * @file The results of a run as an async iterator. Searches run ahead of whoever takes results by as many as wait in the
  * queue; leaving the loop, or the signal, brings every search to a checkpoint and closes the devices.
  */
+import { quoted, RefereeError } from '../../errors.ts';
 import { ResultQueue } from './result-queue.ts';
-import type { PlacedResult, RunResult, RunSource } from './run-source.ts';
+import type { PlacedResult, RunResult } from './run-source.ts';
 import { interrupted } from './settings.ts';
 
 export type ResultOrder = 'completion' | 'input';
+
+const ORDERS: readonly string[] = ['completion', 'input'] satisfies ResultOrder[];
+
+/** @throws RefereeError InvalidOption */
+export function checkOrder(order: unknown): void {
+  if (typeof order === 'string' && ORDERS.includes(order)) return;
+  throw new RefereeError('InvalidOption', `order: expected completion or input, found ${quoted(order)}`);
+}
 
 export interface ResultsSettings {
   readonly order: ResultOrder;
@@ -15,7 +24,14 @@ export interface ResultsSettings {
   /** Of the caller; aborted ones throw. */
   readonly signal: AbortSignal | undefined;
   /** Searches, telling the source; everything is closed when it ends. */
-  readonly search: (hooks: SearchHooks) => Promise<RunSource>;
+  readonly search: (hooks: SearchHooks) => Promise<Searched>;
+  /** What the error says when the signal fired before the last result. */
+  readonly onInterrupt?: string;
+}
+
+export interface Searched {
+  /** Whether every result was told. */
+  readonly isWhole: boolean;
 }
 
 export interface SearchHooks {
@@ -67,7 +83,7 @@ export class Results implements AsyncIterableIterator<RunResult, undefined> {
   }
 
   async #run(): Promise<void> {
-    const { signal, search } = this.#settings;
+    const { signal, search, onInterrupt = 'interrupted; what was searched is saved to go on' } = this.#settings;
     const onAbort = (): void => {
       this.#stop.abort(signal?.reason);
       this.#queue.lift();
@@ -77,7 +93,7 @@ export class Results implements AsyncIterableIterator<RunResult, undefined> {
       if (signal?.aborted === true) onAbort();
       const source = await search({ onResult: (result) => this.#tell(result), signal: this.#stop.signal });
       if (source.isWhole) this.#queue.end();
-      else this.#queue.end({ reason: interrupted(signal, 'interrupted; what was searched is saved to go on') });
+      else this.#queue.end({ reason: interrupted(signal, onInterrupt) });
     } catch (reason) {
       if (this.#isLeft) this.#failure = { reason };
       this.#queue.end({ reason });

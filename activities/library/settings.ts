@@ -44,7 +44,7 @@ export interface PromptFields extends Partial<MethodOptions> {
   readonly metadata?: Readonly<Record<string, unknown>>;
 }
 
-const wholeFrom1 = (max: number) => {
+export const wholeFrom1 = (max: number) => {
   const error = `a whole number from 1 to ${max}`;
   return z.int({ error }).min(1, { error }).max(max, { error });
 };

@@ -71,7 +71,10 @@ async function pictures(input: string, ...flags: readonly string[]): Promise<Rec
 
 describe('one prompt', () => {
   test('leaves exactly the files of the layout', () => {
-    expect(filesOf(store)).toEqual(
+    const [log, ...others] = filesOf(store).filter((file) => file.startsWith(`${run}/logs/${item}/`));
+    expect(log).toMatch(/\/a[0-9a-f]{20}\.jsonl$/);
+    expect(others).toEqual([]);
+    expect(filesOf(store).filter((file) => file !== log)).toEqual(
       [
         'run.json',
         'prompts/part-00000.jsonl',

@@ -29,7 +29,7 @@ console.log([...loaded, ...Object.keys(cache), ...sharedObjects].join('\\n'));
 process.exit();
 `;
 
-const HEAVY = /onnxruntime|@napi-rs|tokenizers|fast-png|device-thread|architectures|autodiff/;
+const HEAVY = /onnxruntime|@napi-rs|@temporalio|@grpc|tokenizers|fast-png|device-thread|architectures|autodiff/;
 
 describe('importing', () => {
   test.each(['referee', 'referee/packs', 'referee/store'])('%s loads nothing heavy', async (name) => {

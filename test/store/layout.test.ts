@@ -42,6 +42,7 @@ test('keys are those of the documented layout', () => {
     layout.itemKey(run, item, 'image.png'),
     layout.itemKey(run, item, 'result.json'),
     layout.manifestKey(run),
+    layout.logKey(run, item, 'a1' as layout.AttemptId),
   ]).toEqual([
     'r1/run.json',
     'r1/prompts/part-00000.jsonl',
@@ -52,6 +53,7 @@ test('keys are those of the documented layout', () => {
     'r1/items/i1/image.png',
     'r1/items/i1/result.json',
     'r1/manifest.jsonl',
+    'r1/logs/i1/a1.jsonl',
   ]);
 });
 
@@ -85,6 +87,8 @@ test('every key parses back to what it was built from', () => {
         item,
         step: number,
       });
+      const attempt = itemText as layout.AttemptId;
+      expect(layout.parseKey(layout.logKey(run, item, attempt))).toEqual({ kind: 'log', run, item, attempt });
     }),
   );
 });
@@ -102,6 +106,30 @@ test.each([-1, 1.5, Number.NaN, 1e6])('no key has step %d', (n) => {
   expect(() => layout.checkpointKey(layout.asRunId('r'), layout.asItemId('i'), n)).toThrow('whole number');
 });
 
+test('folders are those of the layout', () => {
+  const [run, item] = [layout.asRunId('r1'), layout.asItemId('i1')];
+  const folders = [
+    layout.runFolder(run),
+    layout.promptsFolder(run),
+    layout.itemsFolder(run),
+    layout.itemFolder(run, item),
+  ];
+  const ofItem = [layout.checkpointsFolder(run, item), layout.previewsFolder(run, item)];
+  for (const folder of ['', ...folders, ...ofItem, layout.logsFolder(run), layout.logsFolder(run, item)]) {
+    expect(layout.isFolder(folder), folder).toBe(true);
+    expect(() => layout.checkFolder(folder)).not.toThrow();
+  }
+  for (const text of ['/', 'r1', '../', 'r1/other/', 'r1/logs/i1/more/', 'r1/items/i1/logs/', 'R1/']) {
+    expect(layout.isFolder(text), text).toBe(false);
+    expect(() => layout.checkFolder(text)).toThrow('not a folder of the store');
+  }
+});
+
+test('an attempt whose id could be a path has no key', () => {
+  const [run, item] = [layout.asRunId('r1'), layout.asItemId('i1')];
+  expect(() => layout.logKey(run, item, '../x' as layout.AttemptId)).toThrow('attempt id must be');
+});
+
 test('other text is no key', () => {
   for (const text of [
     '',
@@ -111,6 +139,8 @@ test('other text is no key', () => {
     '../run.json',
     'r1/items/i1/image.png/x',
     'r1/items/i1/.tmp-1',
+    'r1/logs/a1.jsonl',
+    'r1/logs/i1/a1.json',
     '/r1/run.json',
   ]) {
     expect(layout.parseKey(text)).toBeUndefined();

@@ -13,10 +13,10 @@ type Outcome = Readonly<Record<string, unknown>>;
 
 /**
  * Digests of files, or their content where it has facts of time; by path. Checkpoints are left out: they carry the time
- * of work too, and their names say where the last process began.
+ * of work too, and their names say where the last process began. So are logs, which tell just that.
  */
 export function lasting(store: string): Record<string, Content> {
-  const files = filesOf(store).filter((file) => !file.includes('/checkpoints/'));
+  const files = filesOf(store).filter((file) => !/\/(checkpoints|logs)\//.test(file));
   return Object.fromEntries(files.map((file) => [file, contentOf(file, readFileSync(join(store, file)))]));
 }
 
