@@ -98,7 +98,7 @@ const ACTIVITY_QUEUE = 2;
  * the default key are not sorted (Temporal 1.29.1, with and without `matching.useNewMatcher`).
  */
 async function priorities({ call, connection, namespace }: Remote, queue: string): Promise<Finding> {
-  const { statsByPriorityKey } = await call(() =>
+  const answer = await call(() =>
     connection.workflowService.describeTaskQueue({
       namespace,
       taskQueue: { name: queue },
@@ -106,13 +106,22 @@ async function priorities({ call, connection, namespace }: Remote, queue: string
       reportStats: true,
     }),
   );
-  const keys = Object.entries(statsByPriorityKey ?? {});
+  return { name: `${NAME} priorities`, ...prioritiesOf(answer.statsByPriorityKey ?? {}) };
+}
+
+interface KeyStats {
+  readonly approximateBacklogCount?: unknown;
+  readonly tasksAddRate?: number | null;
+}
+
+/** What the statistics of a queue by the keys of its tasks say. */
+export function prioritiesOf(stats: Readonly<Record<string, KeyStats>>): Omit<Finding, 'name'> {
+  const keys = Object.entries(stats);
   const isWaiting = (count: unknown): boolean => Number(count ?? 0) > 0;
   const waiting = keys.filter(([, stats]) => isWaiting(stats.approximateBacklogCount)).map(([key]) => key);
   const others = keys.filter(([key, stats]) => key !== DEFAULT_PRIORITY && (stats.tasksAddRate ?? 0) > 0);
   const fairness = 'fairness between runs is not told by the server';
-  const finding = (state: Finding['state'], found: string, acts: boolean | undefined): Finding => ({
-    name: `${NAME} priorities`,
+  const finding = (state: Finding['state'], found: string, acts: boolean | undefined): Omit<Finding, 'name'> => ({
     state,
     found: `${found}; ${fairness}`,
     ...(state === 'warning' && {

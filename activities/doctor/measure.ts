@@ -31,14 +31,24 @@ export interface MeasureOptions {
 /** Nobody looks at the pictures: a text without words has tokens in every vocabulary. */
 const PROMPT = '';
 
-/** Medians, after one step that is not counted. @throws what a search would have met; `signal.reason` when aborted */
+/** Medians, after a step that is not counted. @throws what a search would have met; `signal.reason` when aborted */
 export async function measureSteps(engine: Engine, options: MeasureOptions): Promise<StepSeconds> {
-  const defaults = packDefaults(engine.pack);
+  const distil = resolveOptions(packDefaults(engine.pack), { method: 'distil' });
+  await medianOf(engine, searching(engine), { ...options, repeats: 1 });
   return {
     lanes: options.lanes,
-    search: await medianOf(engine, resolveOptions(defaults, { method: 'search', refereeStart: 0 }), options),
-    distil: await medianOf(engine, resolveOptions(defaults, { method: 'distil' }), options),
+    search: await medianOf(engine, searching(engine), options),
+    distil: await medianOf(engine, distil, options),
   };
+}
+
+/** Seconds of a step of one search with the referee, of an engine that has computed one before. */
+export async function measureSearch(engine: Engine, options: Omit<MeasureOptions, 'lanes'>): Promise<number> {
+  return medianOf(engine, searching(engine), { ...options, lanes: 1 });
+}
+
+function searching(engine: Engine): MethodOptions {
+  return resolveOptions(packDefaults(engine.pack), { method: 'search', refereeStart: 0 });
 }
 
 async function medianOf(
@@ -49,13 +59,12 @@ async function medianOf(
   const lanes = await Promise.all(Array.from({ length: count }, (_, seed) => lane(engine, options, seed)));
   const times: number[] = [];
   const begun = performance.now();
-  for (let repeat = 0; repeat <= repeats; repeat += 1) {
+  while (times.length < repeats) {
     signal?.throwIfAborted();
     const from = performance.now();
     for (const outcome of await step(lanes, engine.models)) if (!outcome.ok) throw outcome.error;
-    // The first one loads what has not been loaded.
-    if (repeat > 0) times.push((performance.now() - from) / 1000);
-    if (times.length > 0 && performance.now() - begun > 1000 * seconds) break;
+    times.push((performance.now() - from) / 1000);
+    if (performance.now() - begun > 1000 * seconds) break;
   }
   return times.sort((a, b) => a - b)[times.length >> 1]!;
 }

@@ -29,8 +29,8 @@ export interface ProbedStore {
 
 /** Not the patience of a run: nothing is lost when a store is found not to answer. */
 const PATIENCE: S3Options = { retries: { attempts: 4 }, idleMs: 10_000 };
-/** No doctor takes as long. */
-const LEFTOVER_MS = 3_600_000;
+/** No doctor takes as long, whatever its store does not answer. */
+const LEFTOVER_MS = 900_000;
 const NAME = /^\.probe-([0-9a-z]{8,9})-[0-9a-f]{12}$/;
 
 /** @throws RefereeError InvalidStore for a text that names no store */

@@ -18,7 +18,7 @@ import { packDefaults } from '../specs.ts';
 import type { Finding } from './finding.ts';
 import { failedFinding, secondsText } from './finding.ts';
 import type { Need } from './machine.ts';
-import { measureSteps } from './measure.ts';
+import { measureSearch } from './measure.ts';
 
 export interface ProvidersRequest {
   readonly provider: ProviderName | 'auto';
@@ -112,7 +112,7 @@ async function checkOpened(opened: Opened, pack: Pack, { lanes, signal }: Provid
   await selfTest(engine);
   const startSeconds = (performance.now() - begun) / 1000;
   const placements = await opened.placement?.();
-  const { search: stepSeconds } = await measureSteps(engine, { lanes: 1, repeats: REPEATS, seconds: SECONDS, signal });
+  const stepSeconds = await measureSearch(engine, { repeats: REPEATS, seconds: SECONDS, signal });
   const threads = all.length === 1 ? '1 thread' : `${all.length} threads`;
   const speed = `${secondsText(stepSeconds)} a step of one search, ${secondsText(startSeconds)} to start`;
   const left = placements && countLeft(placements);

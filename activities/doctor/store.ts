@@ -82,7 +82,9 @@ async function found(name: string, store: ProbedStore, probe: () => Promise<Omit
     return { name, ...(await probe()) };
   } catch (error) {
     if (isRefereeError(error) && error.code === 'Interrupted') throw error;
-    return failedFinding(name, error, { fix: fixOf(error, store) });
+    const finding = failedFinding(name, error, { fix: fixOf(error, store) });
+    // The user's store, not the place of the probes in it.
+    return { ...finding, found: finding.found.replace(/\/\.probe-[0-9a-z-]+(?=")/, '') };
   }
 }
 
@@ -222,7 +224,7 @@ async function clear(store: ProbedStore): Promise<Omit<Finding, 'name'>> {
   const left = await store.clear();
   if (left.length === 0) return { state: 'ok', found: 'probes are deleted, none is left' };
   throw new RefereeError('InvalidStore', `store: cannot delete; of the probes ${left.length} are left: ${left[0]}`, {
-    hint: 'allow s3:DeleteObject on the objects: without it old checkpoints stay for ever; then run this command again',
+    hint: 'allow s3:DeleteObject on the objects: without it old checkpoints stay for ever; this command removes its probes when they are 15 minutes old',
     details: { left: left.length },
   });
 }
