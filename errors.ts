@@ -31,6 +31,7 @@ export const ERROR_CODES = {
   ProviderNotAvailable: { exit: 2, retryable: false, hint: 'leave --provider out to let referee choose' },
   ProgramNotFound: { exit: 2, retryable: false },
   ProcessEnded: { exit: 2, retryable: false },
+  NotReady: { exit: 2, retryable: false, hint: 'every finding that is an error names its fix' },
   FolderInUse: { exit: 2, retryable: false },
   MissingGradientRule: { exit: 2, retryable: false },
   OutOfTolerance: { exit: 3, retryable: false },

@@ -22,6 +22,10 @@ export interface Devices extends AsyncDisposable {
   readonly deviceClass: string;
 }
 
+export function deviceClassOf(provider: ProviderName): string {
+  return `${provider} ${process.arch} ${cpus()[0]?.model.trim() ?? 'unknown processor'}`;
+}
+
 export async function openDevices({ provider, threads, log }: DevicesRequest): Promise<Devices> {
   const notes: string[] = [];
   const first = await openDevice({ memory: 'fast', threads: 1, provider, log: (note) => notes.push(note) });
@@ -44,7 +48,7 @@ export async function openDevices({ provider, threads, log }: DevicesRequest): P
   return {
     all,
     provider: first.provider,
-    deviceClass: `${first.provider} ${process.arch} ${cpus()[0]?.model.trim() ?? 'unknown processor'}`,
+    deviceClass: deviceClassOf(first.provider),
     [Symbol.asyncDispose]: async () => {
       await Promise.all(all.map((device) => device.close()));
     },

@@ -37,6 +37,8 @@ export interface RunRequest {
   readonly previews?: boolean;
   readonly provider: string;
   readonly threads?: number;
+  /** Folder with what was measured on this machine, for an estimate of the time. */
+  readonly cache?: string;
   /** Aborted: every lane is brought to a checkpoint, then `interrupted` is true in the summary. */
   readonly signal: AbortSignal;
   readonly onEvent: (event: RunEvent) => void;
@@ -74,6 +76,8 @@ export interface PlanEvent {
   readonly memoryBytes: number;
   /** Of the whole run, from a measured or tabulated rate; absent when there is none. */
   readonly secondsExpected?: number;
+  /** Where that is from. */
+  readonly secondsFrom?: string;
   /** Steps to do, all items together. */
   readonly steps: number;
 }

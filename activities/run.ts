@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 
 import type { ProviderName } from '../models/runtime/device.ts';
 import { openPack } from '../models/packs/resolve.ts';
+import type { MethodOptions } from '../inversion/options.ts';
 import { totalSteps } from '../inversion/state.ts';
 import { contactSheetKey, itemKey, manifestKey, runKey } from '../store/layout.ts';
 import type { RunId } from '../store/layout.ts';
@@ -14,17 +15,20 @@ import { openStore } from '../store/open-store.ts';
 import { itemStates, readResult, writeManifest } from '../store/run.ts';
 import type { ItemState } from '../store/run.ts';
 import { workerIdentity } from './attempt-log.ts';
+import { expectedSeconds, readBenchmark } from './benchmarks.ts';
 import { checkpointSteps } from './checkpoint-steps.ts';
 import { writeContactSheet } from './contact-sheet.ts';
 import { DEFAULT_CHECKPOINT_EVERY, DEFAULT_LANES } from './defaults.ts';
+import type { Devices } from './devices.ts';
 import { openDevices } from './devices.ts';
 import { Engine } from './engine.ts';
 import { choosePlan } from './memory-plan.ts';
+import type { Plan } from './pack-models.ts';
 import { listed, optimise } from './optimise.ts';
 import { prepareRun } from './prepare-run.ts';
 import { PromptTokenizer } from './prompts.ts';
 import type { Rejection } from './rejections.ts';
-import type { RunRequest, RunSummary } from './run-contract.ts';
+import type { PlanEvent, RunRequest, RunSummary } from './run-contract.ts';
 import { toRunEvent } from './run-events.ts';
 import { resolveRun } from './specs.ts';
 import type { ItemSpec, RunSpec } from './specs.ts';
@@ -103,6 +107,7 @@ async function search(request: RunRequest, work: Search): Promise<{ succeeded: n
   const { plan, bytes, adjoint } = await choosePlan(pack, devices, { lanes, items: pending });
   const engine = await Engine.open(pack, devices.all, { plan, adjoint });
   await prepareRun(store, { ...work, specs: 'now' });
+  const items = await remaining(store, spec, pending);
   onEvent({
     type: 'plan',
     run,
@@ -117,7 +122,8 @@ async function search(request: RunRequest, work: Search): Promise<{ succeeded: n
     plan: plan.kind,
     lanes,
     memoryBytes: bytes,
-    steps: await stepsToDo(store, spec, pending),
+    steps: items.reduce((sum, { options, done }) => sum + totalSteps(options) - done, 0),
+    ...(await estimate(request, { pack, devices, plan: plan.kind, lanes, items })),
   });
   const place = {
     store,
@@ -141,9 +147,48 @@ async function search(request: RunRequest, work: Search): Promise<{ succeeded: n
   }
 }
 
-async function stepsToDo(store: ObjectStore, { run }: RunSpec, pending: readonly ItemSpec[]): Promise<number> {
-  const done = await Promise.all(pending.map(({ item }) => checkpointSteps(store, run, item)));
-  return pending.reduce((sum, { options }, at) => sum + totalSteps(options) - done[at]!, 0);
+interface Remaining {
+  readonly options: MethodOptions;
+  /** Steps that are done. */
+  readonly done: number;
+}
+
+async function remaining(
+  store: ObjectStore,
+  { run }: RunSpec,
+  pending: readonly ItemSpec[],
+): Promise<readonly Remaining[]> {
+  return Promise.all(
+    pending.map(async ({ item, options }) => ({ options, done: await checkpointSteps(store, run, item) })),
+  );
+}
+
+interface Planned {
+  readonly pack: Engine['pack'];
+  readonly devices: Devices;
+  readonly plan: Plan['kind'];
+  readonly lanes: number;
+  readonly items: readonly Remaining[];
+}
+
+/** From what `referee doctor --benchmark` has measured with this pack, provider and number of threads, if it has. */
+async function estimate(
+  { cache }: RunRequest,
+  { pack, devices, plan, lanes, items }: Planned,
+): Promise<Pick<PlanEvent, 'secondsExpected' | 'secondsFrom'>> {
+  if (cache === undefined) return {};
+  const { provider, deviceClass, all } = devices;
+  const key = {
+    pack: { name: pack.manifest.name, digest: pack.digest },
+    provider,
+    threads: all.length,
+    deviceClass,
+    plan,
+  };
+  const benchmark = await readBenchmark(cache, key);
+  if (!benchmark) return {};
+  const secondsFrom = `from referee doctor --benchmark of ${benchmark.date.slice(0, 10)}`;
+  return { secondsExpected: expectedSeconds(benchmark, { lanes, items }), secondsFrom };
 }
 
 async function tellSkipped(

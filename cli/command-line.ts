@@ -82,6 +82,11 @@ const COMMANDS: readonly CommandEntry[] = [
     configure: async (command, context) => (await import('./commands/worker.ts')).configureWorker(command, context),
   },
   {
+    name: 'doctor',
+    summary: 'check machine, providers, pack, store and server, and say how to mend what is wrong',
+    configure: async (command, context) => (await import('./commands/doctor.ts')).configureDoctor(command, context),
+  },
+  {
     name: 'models',
     summary: 'check a checkpoint against reference numbers',
     configure: async (command, context) =>
@@ -100,6 +105,7 @@ Examples:
   referee run prompts.jsonl --store /data/runs
   referee dev --workers 2
   referee submit prompts.jsonl --store s3://bucket/runs --watch
+  referee doctor --store s3://bucket/runs
   referee models check test/fixtures/unet-sd15
   referee grad classifier.onnx --of logits --wrt image --output classifier.grad.onnx
 

@@ -20,6 +20,8 @@ export interface Context extends Output {
   readonly stdin: Readable & { readonly isTTY?: boolean };
   readonly environment: Environment;
   readonly engine: Engine;
+  /** Folder of what can be made again; where there is none nothing is kept. */
+  readonly cache?: string;
   /** Of referee. */
   readonly version: string;
 }

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 
 import { runCommandLine } from './command-line.ts';
-import { readEnvironment } from './config.ts';
+import { readEnvironment, readPlaces } from './config.ts';
 import { EXIT } from './exit-codes.ts';
 import type { Engine } from './context.ts';
 
@@ -18,7 +18,9 @@ export async function runProcess(engine: Engine): Promise<void> {
   const { stdin, stdout, stderr } = process;
   const environment = readEnvironment(process);
   const argv = process.argv.slice(2);
-  const code = await runCommandLine({ argv, stdin, stdout, stderr, environment, engine, version: packageVersion() });
+  const { cache } = readPlaces();
+  const version = packageVersion();
+  const code = await runCommandLine({ argv, stdin, stdout, stderr, environment, engine, cache, version });
   // Output that waits in a pipe first; then out, whatever is still open.
   stdout.write('', () => process.exit(code));
 }

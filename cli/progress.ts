@@ -107,7 +107,8 @@ export function planText(plan: PlanEvent): string[] {
   const images = plan.items === 1 ? '1 image' : `${plan.items} images`;
   const lanes = plan.lanes === 1 ? '1 lane' : `${plan.lanes} lanes`;
   const threads = plan.threads === 1 ? '1 thread' : `${plan.threads} threads`;
-  const expected = plan.secondsExpected === undefined ? '' : `, about ${duration(plan.secondsExpected)}`;
+  const from = plan.secondsFrom === undefined ? '' : `, ${plan.secondsFrom}`;
+  const expected = plan.secondsExpected === undefined ? '' : `, about ${duration(plan.secondsExpected)}${from}`;
   return [
     `pack    ${plan.pack.name} ${plan.pack.version}`,
     `device  ${plan.provider}, ${threads}, plan ${plan.plan}, ${lanes}, about ${Math.ceil(plan.memoryBytes / 1e6)} MB`,

@@ -88,6 +88,7 @@ async function configuration({ env, profile }: RemoteSettings): Promise<Configur
 /** Codes of gRPC that say something about the way, not about the call. */
 const CANCELLED = 1;
 const DEADLINE_EXCEEDED = 4;
+const NOT_FOUND = 5;
 const PERMISSION_DENIED = 7;
 const UNAVAILABLE = 14;
 const UNAUTHENTICATED = 16;
@@ -118,7 +119,7 @@ export function explained(error: unknown, address: string): unknown {
   }
   if (code === undefined && isConnectFailure(error))
     return new RefereeError('ServerUnavailable', `no Temporal server answers at ${address}`, options);
-  if (isNamespaceMissing(error))
+  if (isNamespaceMissing(error) || (code === NOT_FOUND && /\bnamespace\b/i.test(detailsOf(error))))
     return new RefereeError('NotFound', `the Temporal server at ${address} has no such namespace`, options);
   if (code !== undefined)
     return new RefereeError(

@@ -25,11 +25,15 @@ export interface Upload extends CallOptions {
   readonly once?: boolean;
   /** Kept with the object: which call wrote it. */
   readonly writer: string;
+  /** Told how the server named its refusal, where the answer is `exists` or `unsupported`. */
+  readonly onRefused?: (code: string) => void;
 }
 
 export interface ObjectHead {
   readonly bytes: number;
   readonly writer: string | undefined;
+  /** SHA-256 of the bytes that were put, hexadecimal. */
+  readonly digest: string | undefined;
 }
 
 const IDLE_MS = 15_000;
@@ -70,7 +74,7 @@ export class S3Calls {
   async put(
     name: string,
     data: Uint8Array | string,
-    { once = false, writer, signal }: Upload,
+    { once = false, writer, onRefused, signal }: Upload,
   ): Promise<'written' | 'exists' | 'unsupported'> {
     const body = typeof data === 'string' ? new TextEncoder().encode(data) : data;
     const digest = sha256(body);
@@ -88,7 +92,8 @@ export class S3Calls {
         await client.send(new sdk.PutObjectCommand(input), { abortSignal });
         return 'written';
       } catch (error) {
-        const { kind } = failureOf(error);
+        const { kind, code } = failureOf(error);
+        if (once && (kind === 'unsupported' || kind === 'exists')) onRefused?.(code);
         if (once && kind === 'unsupported') return 'unsupported';
         // After a try whose outcome is unknown, what is there may be our own.
         if (once && kind === 'exists')
@@ -125,7 +130,8 @@ export class S3Calls {
       unless(['absent'], () => client.send(new sdk.HeadObjectCommand(this.#object(name)), { abortSignal })),
     );
     if (answer === 'absent') return undefined;
-    return { bytes: answer.ContentLength ?? 0, writer: answer.Metadata?.[WRITER] };
+    const { ContentLength: bytes = 0, Metadata: metadata } = answer;
+    return { bytes, writer: metadata?.[WRITER], digest: metadata?.[DIGEST] };
   }
 
   /** Names of all objects that begin with `prefix`, a page of the server's at a time. */

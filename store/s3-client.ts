@@ -4,6 +4,8 @@
  */
 import type * as Sdk from '@aws-sdk/client-s3';
 
+import { RefereeError } from '../errors.ts';
+
 export interface S3Settings {
   /** Of an S3-alike; default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, else Amazon's. */
   readonly endpoint?: string;
@@ -32,6 +34,12 @@ export async function openS3Client(settings: S3Settings, variables: Variables = 
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
   const sdk = await import('@aws-sdk/client-s3');
   const endpoint = settings.endpoint ?? endpointOf(variables);
+  // The text itself may hold a password.
+  if (endpoint !== undefined && !/^https?:\/\/[^/]/.test(endpoint)) {
+    throw new RefereeError('InvalidStore', 'endpoint of S3: expected http://host:port or https://host', {
+      hint: 'set AWS_ENDPOINT_URL_S3 to the URL of the server, or unset it for Amazon',
+    });
+  }
   const create = (region: string | undefined): Sdk.S3Client =>
     new sdk.S3Client({
       ...(region !== undefined && { region }),
@@ -56,6 +64,13 @@ export async function openS3Client(settings: S3Settings, variables: Variables = 
   } catch {
     return { sdk, client: create('us-east-1') };
   }
+}
+
+/** For messages: scheme, host and port of the server that is asked, without what a URL may hold besides. */
+export function endpointText(variables: Variables = process.env): string {
+  const endpoint = endpointOf(variables);
+  if (endpoint === undefined) return 'Amazon S3';
+  return URL.canParse(endpoint) ? new URL(endpoint).origin : 'an endpoint that is no URL';
 }
 
 /** By the rules of the SDKs: the variable of the service is stronger, and both can be switched off. */

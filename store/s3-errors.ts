@@ -10,6 +10,7 @@ export type FailureKind =
   | 'unsupported' // the server does not know what was asked
   | 'empty-range' // the range begins behind the end
   | 'no-bucket'
+  | 'wrong-region'
   | 'no-credentials'
   | 'denied'
   | 'full'
@@ -41,7 +42,9 @@ const BY_CODE: Readonly<Record<string, FailureKind>> = {
   InvalidRange: 'empty-range',
   NoSuchBucket: 'no-bucket',
   InvalidBucketName: 'no-bucket',
-  PermanentRedirect: 'no-bucket',
+  PermanentRedirect: 'wrong-region',
+  AuthorizationHeaderMalformed: 'wrong-region',
+  IllegalLocationConstraintException: 'wrong-region',
   CredentialsProviderError: 'no-credentials',
   InvalidAccessKeyId: 'denied',
   SignatureDoesNotMatch: 'denied',
@@ -124,6 +127,11 @@ export function explained(error: unknown, { store, verb, attempts, object = stor
       return new RefereeError('InvalidStore', `${where}: no such bucket (${code})`, {
         cause,
         hint: 'create the bucket, or check AWS_REGION and AWS_ENDPOINT_URL',
+      });
+    case 'wrong-region':
+      return new RefereeError('InvalidStore', `${where}: cannot ${verb}, another region is expected (${code})`, {
+        cause,
+        hint: 'set AWS_REGION to the region of the bucket, and AWS_ENDPOINT_URL_S3 to a server of it',
       });
     case 'no-credentials':
       return new RefereeError('InvalidStore', `${where}: no AWS credentials found`, {

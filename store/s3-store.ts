@@ -19,6 +19,12 @@ import { parseS3Location } from './s3-location.ts';
 /** What a server does with the second of two writes of which only the first may count. */
 export type ConditionalWrites = 'kept' | 'ignored' | 'unsupported';
 
+interface ConditionalAnswer {
+  readonly writes: ConditionalWrites;
+  /** How the server named its refusal. */
+  readonly refusal?: string;
+}
+
 const PROBE = 'written by referee to see whether it can; may be deleted\n';
 
 export class S3Store implements ObjectStore {
@@ -27,7 +33,7 @@ export class S3Store implements ObjectStore {
   readonly calls: S3Calls;
   readonly #bucket: string;
   readonly #prefix: string;
-  #conditional: Promise<ConditionalWrites> | undefined;
+  #conditional: Promise<ConditionalAnswer> | undefined;
 
   /** `s3://bucket[/prefix]`. Nothing is loaded or asked before the first call. */
   constructor(url: string, options: S3Options = {}) {
@@ -98,7 +104,16 @@ export class S3Store implements ObjectStore {
   }
 
   /** Tried out once for this store, with two writes of an object that is deleted again. */
-  conditionalWrites(): Promise<ConditionalWrites> {
+  async conditionalWrites(): Promise<ConditionalWrites> {
+    return (await this.#tried()).writes;
+  }
+
+  /** How the server named its refusal of the second write, such as `PreconditionFailed`; undefined where it did not refuse. */
+  async conditionalRefusal(): Promise<string | undefined> {
+    return (await this.#tried()).refusal;
+  }
+
+  #tried(): Promise<ConditionalAnswer> {
     // Without a signal: several calls may wait for it.
     this.#conditional ??= this.#tryConditional().catch((error: unknown) => {
       this.#conditional = undefined;
@@ -112,13 +127,15 @@ export class S3Store implements ObjectStore {
     return `${this.#prefix}.probe-${randomUUID()}`;
   }
 
-  async #tryConditional(): Promise<ConditionalWrites> {
+  async #tryConditional(): Promise<ConditionalAnswer> {
     const name = this.probeName();
+    let refused: { refusal?: string } = {};
+    const onRefused = (refusal: string): void => void (refused = { refusal });
     try {
-      const first = await this.calls.put(name, PROBE, { once: true, writer: randomUUID() });
-      if (first === 'unsupported') return first;
-      const second = await this.calls.put(name, PROBE, { once: true, writer: randomUUID() });
-      return second === 'exists' ? 'kept' : 'ignored';
+      const first = await this.calls.put(name, PROBE, { once: true, writer: randomUUID(), onRefused });
+      if (first === 'unsupported') return { writes: first, ...refused };
+      const second = await this.calls.put(name, PROBE, { once: true, writer: randomUUID(), onRefused });
+      return { writes: second === 'exists' ? 'kept' : 'ignored', ...refused };
     } finally {
       // An object of 57 bytes that may not be deleted does no harm; `check` tells of the permission.
       await this.calls.delete(name).catch(() => undefined);

@@ -62,7 +62,7 @@ async function run(argument: string, flags: RunFlags, context: Context): Promise
   const results: Finished[] = [];
   const summary = await withProgress(flags, context, async ({ onEvent, signal }) => {
     const { pack, store, lanes, checkpointEvery, previews, provider, threads } = flags;
-    const given = { lanes, checkpointEvery, previews, threads };
+    const given = { lanes, checkpointEvery, previews, threads, cache: context.cache };
     const { onInvalid = 'fail' } = flags;
     const request = { items, pack, store, provider, signal, onInvalid, rejected, ...withoutUndefined(given) };
     return startRun({
@@ -156,7 +156,7 @@ function commandLine(argv: readonly string[], { isFile }: Input, { seed, seeds }
   return ['referee', ...all.map(shellQuoted)].join(' ');
 }
 
-type Given = Partial<Pick<RunRequest, 'lanes' | 'checkpointEvery' | 'previews' | 'threads'>>;
+type Given = Partial<Pick<RunRequest, 'lanes' | 'checkpointEvery' | 'previews' | 'threads' | 'cache'>>;
 
 function withoutUndefined(fields: Readonly<Record<keyof Given, unknown>>): Given {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));

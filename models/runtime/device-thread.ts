@@ -12,6 +12,7 @@ import type { DType, Tensor } from '../onnx/dtype.ts';
 import type { ProviderName } from './device.ts';
 import { guarded } from './exit-guard.ts';
 import { oneLine } from './one-line.ts';
+import { Profiles } from './profiles.ts';
 import type {
   Answers,
   DeviceCall,
@@ -35,6 +36,8 @@ interface DeviceState {
   readonly provider: ProviderName;
   readonly sessions: Map<number, Loaded>;
   loaded: number;
+  /** Until they are asked for. */
+  profiles: Profiles | undefined;
 }
 
 if (parentPort !== null) await serve(parentPort, workerData as ThreadData);
@@ -45,7 +48,8 @@ async function serve(port: MessagePort, { settings, guard }: ThreadData): Promis
   let state: DeviceState;
   try {
     const { provider, notes } = await guarded(guard, () => chooseProvider(settings));
-    state = { settings, provider, sessions: new Map(), loaded: 0 };
+    const profiles = settings.isProfiled === true ? await Profiles.open() : undefined;
+    state = { settings, provider, sessions: new Map(), loaded: 0, profiles };
     reply({ kind: 'ready', provider, notes });
   } catch (error) {
     reply({ kind: 'failed', error: errorData(error) });
@@ -79,9 +83,12 @@ async function answerCall(state: DeviceState, call: DeviceCall): Promise<Answer>
     case 'release':
       await release(state, call.session);
       return { answer: null };
+    case 'placement':
+      return { answer: await placement(state) };
     case 'close':
       // Sessions outlive the thread that made them, and end badly, unless they are released in it.
       for (const session of [...state.sessions.keys()]) await release(state, session);
+      await state.profiles?.remove();
       return { answer: null };
     default:
       return assertNever(call);
@@ -93,8 +100,13 @@ async function load(
   { model, name, weightsRoot }: Extract<DeviceCall, { kind: 'load' }>,
 ): Promise<Answers['load']> {
   const start = performance.now();
-  const { provider, settings } = state;
-  const options = sessionOptions({ ...settings, provider, ...(weightsRoot === undefined ? {} : { weightsRoot }) });
+  const { provider, settings, profiles } = state;
+  const options = sessionOptions({
+    ...settings,
+    provider,
+    ...(weightsRoot === undefined ? {} : { weightsRoot }),
+    ...(profiles && { profile: profiles.prefix(state.loaded + 1) }),
+  });
   let session: InferenceSession;
   try {
     session = await InferenceSession.create(model, options);
@@ -133,6 +145,13 @@ async function run(state: DeviceState, call: Extract<DeviceCall, { kind: 'run' }
   const outputs = Object.fromEntries(Object.entries(values).map(([output, value]) => [output, fromOrt(value)]));
   const transfer = [...new Set(Object.values(outputs).map(({ data }) => data.buffer as ArrayBuffer))];
   return { answer: { outputs, seconds }, transfer };
+}
+
+async function placement(state: DeviceState): Promise<Answers['placement']> {
+  const { profiles, sessions } = state;
+  if (profiles === undefined) throw new RefereeError('Internal', 'this device keeps no profile, or was asked before');
+  state.profiles = undefined;
+  return profiles.end(sessions);
 }
 
 async function release(state: DeviceState, id: number): Promise<void> {

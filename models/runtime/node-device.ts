@@ -8,6 +8,7 @@ import { RefereeError, quoted } from '../../errors.ts';
 import type { Tensor } from '../onnx/dtype.ts';
 import type { Device, DeviceStats, ProviderName, Session, SessionOptions, SessionStats } from './device.ts';
 import { checkFeeds, checkOutputs } from './feeds.ts';
+import type { NodePlacement } from './placement.ts';
 import type { Answers, MemoryMode } from './protocol.ts';
 import { DeviceChannel } from './device-channel.ts';
 
@@ -31,6 +32,20 @@ const MOST_THREADS = 1024;
  * @throws RefereeError `ProviderNotAvailable`, naming what there is; `InvalidOption` for a number of threads below 1
  */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
+  return open(options, false);
+}
+
+export interface ProfiledDevice extends Device {
+  /** Where the nodes of each session ran until now. Once: sessions keep no profile afterwards. */
+  placement(): Promise<readonly NodePlacement[]>;
+}
+
+/** As `openDevice`, with sessions that know which provider each node ran on. */
+export async function openProfiledDevice(options: DeviceOptions = {}): Promise<ProfiledDevice> {
+  return open(options, true);
+}
+
+async function open(options: DeviceOptions, isProfiled: boolean): Promise<NodeDevice> {
   const { provider = 'auto', threads = availableParallelism(), memory = 'fast', log } = options;
   if (!Number.isInteger(threads) || threads < 1 || threads > MOST_THREADS) {
     throw new RefereeError(
@@ -38,7 +53,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
       `threads is ${quoted(threads)}, expected a whole number from 1 to ${MOST_THREADS}`,
     );
   }
-  const { channel, ready } = await DeviceChannel.open({ provider, threads, memory });
+  const { channel, ready } = await DeviceChannel.open({ provider, threads, memory, isProfiled });
   if (log !== undefined) ready.notes.forEach((note) => log(note));
   return new NodeDevice(channel, ready.provider, threads);
 }
@@ -72,6 +87,10 @@ class NodeDevice implements Device {
       sessions: Object.fromEntries(this.#stats),
       residentBytes: process.memoryUsage.rss(),
     });
+  }
+
+  placement(): Promise<readonly NodePlacement[]> {
+    return this.#channel.call<'placement'>({ kind: 'placement' });
   }
 
   close(): Promise<void> {

@@ -4,6 +4,7 @@
 import type { ErrorCode } from '../../errors.ts';
 import type { DType, Tensor } from '../onnx/dtype.ts';
 import type { ProviderName } from './device.ts';
+import type { NodePlacement } from './placement.ts';
 
 /** How much memory onnxruntime may keep between runs: `fast` keeps its arena, `small` gives everything back. */
 export type MemoryMode = 'fast' | 'small';
@@ -13,6 +14,8 @@ export interface DeviceSettings {
   readonly provider: ProviderName | 'auto';
   readonly threads: number;
   readonly memory: MemoryMode;
+  /** Sessions tell which provider each of their nodes ran on, at some cost in time until they are asked. */
+  readonly isProfiled?: boolean;
 }
 
 export interface ThreadData {
@@ -37,6 +40,7 @@ export type DeviceCall =
       readonly outputs: readonly string[];
     }
   | { readonly kind: 'release'; readonly session: number }
+  | { readonly kind: 'placement' }
   | { readonly kind: 'close' };
 
 export interface Answers {
@@ -47,6 +51,7 @@ export interface Answers {
     readonly seconds: number;
   };
   readonly run: { readonly outputs: Record<string, Tensor>; readonly seconds: number };
+  readonly placement: readonly NodePlacement[];
   readonly release: null;
   readonly close: null;
 }

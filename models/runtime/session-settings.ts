@@ -13,6 +13,8 @@ export interface SessionSettings {
   readonly weightsRoot?: string;
   /** Refuse a graph of which the provider cannot run every node, instead of giving the rest to the CPU. */
   readonly isStrict?: boolean;
+  /** Where the runtime writes down what ran where: the beginning of a file's path. */
+  readonly profile?: string;
 }
 
 /** Errors come as exceptions; onnxruntime need not print them as well. */
@@ -24,6 +26,7 @@ export function sessionOptions({
   memory,
   weightsRoot,
   isStrict = false,
+  profile,
 }: SessionSettings): InferenceSession.SessionOptions {
   return {
     executionProviders: [provider],
@@ -34,6 +37,7 @@ export function sessionOptions({
     enableCpuMemArena: memory === 'fast',
     enableMemPattern: memory === 'fast',
     logSeverityLevel: LOG_FATAL,
+    ...(profile !== undefined && { enableProfiling: true, profileFilePrefix: profile }),
     extra: {
       session: {
         use_deterministic_compute: '1',

@@ -9,7 +9,10 @@ import { isRefereeError } from '../../errors.ts';
 import { asItemId, asRunId, checkpointKey, itemKey, manifestKey, promptsKey, runKey } from '../../store/layout.ts';
 import type { ObjectKey } from '../../store/layout.ts';
 import { FileStore } from '../../store/file-store.ts';
+import { sha256 } from '../../store/ids.ts';
+import { publish, readResult } from '../../store/run.ts';
 import { S3Store } from '../../store/s3-store.ts';
+import { exampleResult } from '../store/result-example.ts';
 import { temporaryFolder } from '../support/folder.ts';
 import { startFaultyProxy } from '../support/servers/faulty-proxy.ts';
 import type { Fault, FaultyProxy } from '../support/servers/faulty-proxy.ts';
@@ -252,6 +255,30 @@ describe('a server that does not know conditional writes', () => {
     expect(await store.put(runKey(run), 'first', { once: true })).toBe('written');
     expect(await store.put(runKey(run), 'second', { once: true })).toBe('exists');
     expect(text(await store.get(runKey(run)))).toBe('first');
+  });
+
+  test('tells the one of many writers at the same time whose bytes stay that it wrote', async () => {
+    proxy.always = () => 'unconditional';
+    const store = new S3Store(`s3://${bucket}/p${++count}`, { ...QUICK, endpoint: proxy.url });
+    const told = await Promise.all(
+      Array.from({ length: 12 }, (_, i) => store.put(runKey(run), `writer ${i}`, { once: true })),
+    );
+    const stays = Number(text(await store.get(runKey(run)))?.replace('writer ', ''));
+    expect(told[stays]).toBe('written');
+  });
+
+  test('has one result of a double run, and both are answered with it', async () => {
+    proxy.always = () => 'unconditional';
+    const store = new S3Store(`s3://${bucket}/p${++count}`, { ...QUICK, endpoint: proxy.url });
+    const picture = Uint8Array.of(1, 2, 3);
+    const digests = { ...exampleResult().digests, image: sha256(picture) };
+    const of = (seconds: number) => ({ run, item, result: exampleResult({ digests, seconds }) });
+    const both = await Promise.all([publish(store, of(1), picture), publish(store, of(2), picture)]);
+    const stored = await readResult(store, run, item);
+    expect(both).toContainEqual(stored);
+    // Whoever comes later reads what is there and compares the picture with its digest.
+    expect(await publish(store, of(3), picture)).toEqual(stored);
+    expect(await readResult(store, run, item)).toEqual(stored);
   });
 });
 

@@ -27,10 +27,12 @@ interface Here {
   readonly stdin?: readonly (string | Uint8Array)[];
   /** Told each piece of stdout before the command goes on. */
   readonly onOutput?: (text: string) => void;
+  /** Where measurements are kept; by default none are. */
+  readonly cache?: string;
 }
 
 /** The command in this process. */
-export async function referee(argv: readonly string[], { stdin = [], onOutput }: Here = {}): Promise<Ended> {
+export async function referee(argv: readonly string[], { stdin = [], onOutput, cache }: Here = {}): Promise<Ended> {
   const said = { stdout: '', stderr: '' };
   const stdout = {
     write: (text: string) => {
@@ -50,6 +52,7 @@ export async function referee(argv: readonly string[], { stdin = [], onOutput }:
       startRun: async () => (await import('../../../activities/run.ts')).startRun,
       checkFolder: async () => (await import('../../../activities/models-check.ts')).checkFolder,
     },
+    ...(cache !== undefined && { cache }),
     version: '0.0.0',
   });
   return { code, ...said, events: eventsOf(said.stdout) };
@@ -94,6 +97,11 @@ export class Referee {
   /** Resolves when stderr has the text, or the process has ended. */
   async stderrHas(text: string): Promise<void> {
     await this.#wait(() => this.#said.stderr.includes(text) || undefined);
+  }
+
+  /** Resolves when stdout has the text, or the process has ended. */
+  async stdoutHas(text: string): Promise<void> {
+    await this.#wait(() => this.#said.stdout.includes(text) || undefined);
   }
 
   kill(signal: NodeJS.Signals): void {

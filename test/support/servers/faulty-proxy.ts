@@ -29,6 +29,10 @@ export type Fault =
   | 'hang'
   /** A write is done as if it had no condition: what is there is removed just before it. */
   | 'unconditional'
+  /** The answer lacks the metadata of the object. */
+  | 'no-metadata'
+  /** A listing without anything in it. */
+  | 'empty-listing'
   /** The header of a condition is answered as one that is not known. */
   | 501;
 
@@ -100,6 +104,14 @@ async function spoil(fault: Fault, exchange: Exchange): Promise<void> {
       await rm(join(exchange.folder, new URL(incoming.url!, exchange.target).pathname), { force: true });
     }
     const answer = await forward(exchange);
+    if (fault === 'no-metadata') {
+      for (const name of Object.keys(answer.headers).filter((each) => each.startsWith('x-amz-meta-')))
+        Reflect.deleteProperty(answer.headers, name);
+    }
+    if (fault === 'empty-listing') {
+      answer.body = Buffer.from(answer.body.toString().replaceAll(/<Contents>.*?<\/Contents>/gs, ''));
+      answer.headers['content-length'] = String(answer.body.length);
+    }
     if (fault === 'lost-answer') return void outgoing.destroy();
     outgoing.writeHead(answer.status, answer.headers);
     if (fault === 'altered' && answer.body.length > 0) answer.body[0]! ^= 1;
