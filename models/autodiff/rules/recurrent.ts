@@ -15,7 +15,7 @@ import { asMatrix, reshapeLike, sizesOf } from '../sizes.ts';
 import { activationsOf } from './recurrent-activation.ts';
 import type { Gate } from './recurrent-activation.ts';
 
-/** Beyond this the written-out steps make files that onnxruntime takes minutes to open. */
+/** onnxruntime opens a layer of so many steps in both directions in 4 s, and the time grows with their square. */
 export const MOST_STEPS = 1024;
 
 /** One direction of a layer. Values over all steps are [steps, batch, ...] in the order of the input, states [1, batch, hidden]. */
@@ -118,9 +118,18 @@ function refuse({ node, inputs: [x], optional }: RuleContext): void {
   if (optional(7)) throw missingRule(node, 0, 'peepholes');
   const steps = x.shape[0]!;
   if (typeof steps !== 'number') {
-    throw missingRule(node, 0, `its number of steps (${steps}) is open, and the way back is written out step by step`);
+    throw missingRule(
+      node,
+      0,
+      'its number of steps must be known, since its way back is written out step by step; fix the sizes of the inputs',
+    );
   }
-  if (steps > MOST_STEPS) throw missingRule(node, 0, `${steps} steps, at most ${MOST_STEPS} are written out`);
+  if (steps > MOST_STEPS)
+    throw missingRule(
+      node,
+      0,
+      `found ${steps} steps, expected at most ${MOST_STEPS}, since its way back is written out step by step`,
+    );
 }
 
 /** a^T z over all rows of [steps, batch, n] and [steps, batch, m]: [n, m] */

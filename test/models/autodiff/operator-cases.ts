@@ -43,7 +43,7 @@ function toAttribute(name: string, value: AttributeValue): Attribute {
   if (typeof value === 'string') return text(value);
   if (typeof value === 'number') return FLOATS.has(name) ? float(value) : int(value);
   if (value.every((element) => typeof element === 'string')) return { type: 'strings', value };
-  return ints(value as readonly number[]);
+  return ints(value);
 }
 
 type Build = (b: GraphBuilder, inputs: readonly Value[], test: OperatorCase) => readonly Value[];
