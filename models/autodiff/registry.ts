@@ -2,6 +2,7 @@
  * @file The table of gradient rules: one entry per operator.
  */
 import { activationRules } from './rules/activation.ts';
+import { affineGridRules } from './rules/affine-grid.ts';
 import { binaryRules } from './rules/binary.ts';
 import { convolutionRules } from './rules/convolution.ts';
 import { croppingRules } from './rules/cropping.ts';
@@ -24,6 +25,7 @@ import type { Rule } from './rule.ts';
 
 const RULES: ReadonlyMap<string, Rule> = new Map([
   ...Object.entries(activationRules),
+  ...Object.entries(affineGridRules),
   ...Object.entries(binaryRules),
   ...Object.entries(convolutionRules),
   ...Object.entries(croppingRules),

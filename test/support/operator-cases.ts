@@ -93,7 +93,7 @@ const pool: (op: string, outputs?: number) => Case =
     return c.node(
       name,
       [c.input([c.dim(), c.dim(), c.long(), c.long()])],
-      { kernel_shape: ints(kernel), ...windowAttributes(c, kernel), ...(name === 'LpPool' ? {} : ceil) },
+      { kernel_shape: ints(kernel), ...windowAttributes(c, kernel), ...ceil },
       outputs,
     );
   };
@@ -224,6 +224,7 @@ const CASES: Record<string, Case> = {
   LpPool: pool('LpPool'),
   GlobalAveragePool: globalPool('GlobalAveragePool'),
   GlobalMaxPool: globalPool('GlobalMaxPool'),
+  GlobalLpPool: globalPool('GlobalLpPool'),
   Transpose: (c) => {
     const rank = c.below(5);
     return [op.transpose(c.b, c.input(c.dims(rank)), c.below(3) === 0 ? undefined : permutation(c, rank))];
@@ -320,7 +321,31 @@ const CASES: Record<string, Case> = {
     const batch = c.dim();
     return [op.gridSample(c.b, c.input([batch, c.dim(), c.dim(), c.dim()]), c.input([batch, c.dim(), c.dim(), 2]))];
   },
-  AffineGrid: (c) => c.node('AffineGrid', [c.input([2, 2, 3]), c.b.int64([2, 3, 4, 5])]),
+  AffineGrid: (c) =>
+    c.below(2)
+      ? c.node('AffineGrid', [c.input([2, 2, 3]), c.b.int64([2, 3, 4, 5])])
+      : c.node('AffineGrid', [c.input([2, 3, 4]), c.b.int64([2, 3, 4, 5, 6])]),
+  ...Object.fromEntries(
+    Object.entries({ RNN: 1, GRU: 3, LSTM: 4 }).map(([name, gates]): [string, Case] => [
+      name,
+      (c) => {
+        const direction = c.of('forward', 'reverse', 'bidirectional');
+        const directions = direction === 'bidirectional' ? 2 : 1;
+        const [steps, batch] = c.dims(2);
+        const weights = [[3], [2]].map((columns) => c.input([directions, gates * 2, ...columns]));
+        const bias = c.below(2) ? c.input([directions, gates * 4]) : undefined;
+        const state = c.below(2) ? c.input([directions, batch!, 2]) : undefined;
+        const attributes = { direction: text(direction), hidden_size: int(2) };
+        const outputs = 1 + c.below(name === 'LSTM' ? 3 : 2);
+        return c.node(
+          name,
+          [c.input([steps!, batch!, 3]), ...weights, bias, undefined, state],
+          attributes,
+          outputs,
+        );
+      },
+    ]),
+  ),
   Shape: (c) => {
     const x = c.input(c.dims(4));
     return c.node('Shape', [x], { start: int(c.below(11) - 5), end: int(c.below(11) - 5) });
