@@ -70,6 +70,74 @@ case("DepthToSpace", "column-row-depth", {"blocksize": 2, "mode": "CRD"}, {"X": 
 case("SpaceToDepth", "block2", {"blocksize": 2}, {"X": normal(2, 3, 4, 6, seed=18)},
      lambda x: x.reshape(2, 3, 2, 2, 3, 2).permute(0, 3, 5, 1, 2, 4).reshape(2, 12, 2, 3))
 
+# Functions of one number, where they are defined.
+inside, above = {"input": np.tanh(normal(3, 4, seed=20)).astype(np.float32)}, {"input": 1.1 + np.abs(normal(3, 4, seed=21))}
+for op, x in (("Tan", inside), ("Asin", inside), ("Acos", inside), ("Atan", inside), ("Sinh", inside), ("Cosh", inside),
+              ("Asinh", inside), ("Acosh", above), ("Atanh", inside)):
+    case(op, "plain", {}, x, getattr(torch, op.lower()), ("output",))
+case("Shrink", "soft", {"lambd": 0.5, "bias": 0.5}, x34, lambda x: F.softshrink(x, 0.5))
+case("Shrink", "hard", {"lambd": 0.5}, x34, lambda x: F.hardshrink(x, 0.5))
+case("Celu", "default", {}, x34, F.celu)
+case("Dropout", "inference", {}, x34, lambda x: F.dropout(x, 0.5, training=False))
+case("CastLike", "same", {}, {"X": x34["X"], "like": np.array([1], np.float32)}, lambda x, like: x.to(like.dtype))
+case("ThresholdedRelu", "default", {}, x34, lambda x: F.threshold(x, 1.0, 0.0))
+for name, shape in (("scalar", (1,)), ("row", (4,)), ("whole", (2, 3, 4)), ("outer", (2, 1, 1))):
+    case("PRelu", name, {}, {"X": away_from_zero(2, 3, 4, seed=22), "slope": normal(*shape, seed=23)},
+         lambda x, slope: torch.where(x > 0, x, slope * x))
+for op, function in (("Sum", lambda x: x), ("Mean", lambda x: x)):
+    case(op, "one", {}, x34, function)
+for keep in (0, 1):
+    positive = {"data": (0.2 + np.abs(normal(2, 3, 4, seed=24))).astype(np.float32)}
+    case("ReduceLogSum", f"keepdims{keep}", {"axes": [0, 2], "keepdims": keep}, positive, lambda x, k=bool(keep): x.sum((0, 2), keepdim=k).log())
+    case("ReduceProd", f"two-axes-keepdims{keep}", {"axes": [0, 2], "keepdims": keep}, {"data": away_from_zero(2, 3, 4, seed=25)},
+         lambda x, k=bool(keep): x.prod(0, keepdim=True).prod(2, keepdim=True) if k else x.prod(0).prod(1))
+all_zero = np.stack([np.array([0, 0, 0], np.float32), np.array([0, 2, 3], np.float32), np.array([1, 2, 3], np.float32)])
+case("ReduceProd", "line-of-zeros", {"axes": [1], "keepdims": 0}, {"data": all_zero}, lambda x: x.prod(1))
+
+# Pools that round their number of windows up; the last window is cut off.
+odd = {"X": away_from_zero(2, 2, 5, 6, seed=26)}
+for p in (1, 2, 3):
+    case("LpPool", f"ceil-p{p}", {"kernel_shape": [2, 3], "strides": [2, 2], "p": p, "ceil_mode": 1}, odd,
+         lambda x, p=p: F.unfold(F.pad(x.abs() ** p, (0, 1, 0, 1)).reshape(4, 1, 6, 7), (2, 3), stride=(2, 2)).sum(1).reshape(2, 2, 3, 3) ** (1 / p))
+    case("GlobalLpPool", f"p{p}", {"p": p}, odd, lambda x, p=p: x.norm(p, (2, 3), keepdim=True))
+case("LpPool", "ceil-pads", {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [1, 1, 1, 0], "ceil_mode": 1}, odd,
+     lambda x: F.unfold(F.pad(x**2, (1, 1, 1, 1)).reshape(4, 1, 7, 8), (3, 2), stride=(2, 2)).sum(1).reshape(2, 2, 3, 4) ** 0.5)
+
+case("LRN", "wider-than-channels", {"size": 7, "alpha": 0.5, "beta": 0.6}, {"X": normal(2, 4, 3, 4, seed=27)},
+     lambda x: F.local_response_norm(x, 7, 0.5, 0.6, 1.0))
+case("DepthToSpace", "depth-column-row", {"blocksize": 2, "mode": "DCR"}, {"X": normal(2, 12, 2, 3, seed=29)},
+     lambda x: x.reshape(2, 2, 2, 3, 2, 3).permute(0, 3, 4, 1, 5, 2).reshape(2, 3, 4, 6))
+case("DepthToSpace", "block3", {"blocksize": 3, "mode": "CRD"}, {"X": normal(1, 18, 2, 1, seed=30)}, lambda x: F.pixel_shuffle(x, 3))
+case("SpaceToDepth", "block3", {"blocksize": 3}, {"X": normal(1, 2, 6, 3, seed=31)},
+     lambda x: x.reshape(1, 2, 2, 3, 1, 3).permute(0, 3, 5, 1, 2, 4).reshape(1, 18, 2, 1))
+
+# Taking elements: what is not taken gets no cotangent.
+for axis, k, largest in ((-1, 2, 1), (1, 1, 0), (0, 2, 1)):
+    case("TopK", f"axis{axis}-largest{largest}", {"axis": axis, "largest": largest}, {"X": normal(2, 3, 4, seed=32), "k": np.array([k], np.int64)},
+         lambda x, k, axis=axis, largest=largest: x.topk(int(k), axis, bool(largest)).values, ("values",))
+keep = np.array([0, 1, 1], np.int64)
+case("Compress", "axis1", {"axis": 1}, {"X": normal(2, 3, 4, seed=33), "condition": keep}, lambda x, keep: x[:, keep.bool()])
+case("Compress", "flat", {}, {"X": normal(2, 3, seed=34), "condition": np.array([0, 1, 1, 0, 1], np.int64)}, lambda x, keep: x.flatten()[:5][keep.bool()])
+for axis in (-1, 0, 1):
+    case("OneHot", f"axis{axis}", {"axis": axis}, {"indices": np.array([[0, 2], [-1, 1], [3, 7]], np.int64), "depth": np.array([4], np.int64), "values": normal(2, seed=35)},
+         lambda at, depth, values, axis=axis: values[((at % 4)[..., None] == torch.arange(4)).__and__((at < 4)[..., None]).long()].movedim(-1, axis))
+scalar = lambda value: np.array(value, np.float32)
+case("Range", "by-start-and-delta", {}, {"start": scalar(0.5), "limit": scalar(3.0), "delta": scalar(0.6)},
+     lambda start, limit, delta: start + torch.arange(5) * delta)
+for corners in (0, 1):
+    case("AffineGrid", f"two-axes-corners{corners}", {"align_corners": corners}, {"theta": normal(2, 2, 3, seed=36), "sizes": np.array([2, 3, 4, 5], np.int64)},
+         lambda theta, sizes, c=bool(corners): F.affine_grid(theta, sizes.tolist(), c), ("grid",))
+    case("AffineGrid", f"three-axes-corners{corners}", {"align_corners": corners}, {"theta": normal(2, 3, 4, seed=37), "sizes": np.array([2, 1, 3, 2, 4], np.int64)},
+         lambda theta, sizes, c=bool(corners): F.affine_grid(theta, sizes.tolist(), c), ("grid",))
+
+EQUATIONS = [("bilinear", "bi,oij,bj->bo", (2, 3), (4, 3, 5), (2, 5)), ("trace", "ii->", (3, 3)), ("repeated-output-order", "abc->cab", (2, 3, 4)),
+             ("diagonal-batch", "bii->bi", (2, 3, 3)), ("ellipsis-broadcast", "...ij,...jk->...ik", (2, 1, 3, 4), (2, 5, 4, 2)),
+             ("sum-of-one-operand", "ij,k->i", (2, 3), (4,)), ("scalar-operand", ",ij->ij", (), (2, 3)), ("relative-positions", "bhid,ijd->bhij", (2, 2, 3, 4), (3, 5, 4)),
+             ("four-operands", "ab,bc,cd,de->ae", (2, 3), (3, 4), (4, 2), (2, 3))]
+for name, equation, *shapes in EQUATIONS:
+    case("Einsum", name, {"equation": equation}, {f"operand{at}": normal(*shape, seed=40 + at) for at, shape in enumerate(shapes)},
+         lambda *operands, equation=equation: torch.einsum(equation, *operands))
+
 
 def layer(op, name, attributes, wanted, outputs=None, lengths=None, written_out=None, **settings):
     """A recurrent layer of 5 steps, batch 3, 4 features, 2 hidden; `wanted` are its optional inputs."""
@@ -115,7 +183,7 @@ def computed(function, inputs, cotangents, dtype):
         rng = np.random.default_rng(99)
         cotangents = [rng.normal(0, 1, tuple(v.shape)).astype(np.float32) for v in values]
     torch.autograd.backward(values, [torch.tensor(c).to(dtype) for c in cotangents])
-    return [v.detach().numpy() for v in values], [leaf.grad.numpy() for leaf in leaves if leaf.requires_grad], cotangents
+    return [v.detach().numpy() for v in values], [leaf.grad.numpy() if leaf.grad is not None else None for leaf in leaves], cotangents
 
 
 def holds(path, tensors):
@@ -127,7 +195,8 @@ def holds(path, tensors):
 def make(op, name, attributes, inputs, function, outputs):
     values, gradients, cotangents = computed(function, inputs, None, torch.float64)
     values32, gradients32, _ = computed(function, inputs, cotangents, torch.float32)
-    real = [n for n, x in inputs.items() if x.dtype == np.float32]
+    real = [n for n, gradient in zip(inputs, gradients) if gradient is not None]
+    gradients, gradients32 = ([g for g in made if g is not None] for made in (gradients, gradients32))
     exact = {f"output.{n}": v for n, v in zip(outputs, values)} | {f"gradient.{n}": g for n, g in zip(real, gradients)}
     rough = {f"output.{n}": v for n, v in zip(outputs, values32)} | {f"gradient.{n}": g for n, g in zip(real, gradients32)}
     errors = {}
@@ -136,7 +205,7 @@ def make(op, name, attributes, inputs, function, outputs):
         errors[key] = {"max_abs": worst, "max_rel": worst / max(float(np.abs(value).max()), 1e-30)}
     tensors = {f"input.{n}": x for n, x in inputs.items()}
     tensors |= {f"cotangent.{n}": c for n, c in zip(outputs, cotangents)}
-    tensors |= {key: np.ascontiguousarray(value.astype(np.float32)) for key, value in exact.items()}
+    tensors |= {key: np.asarray(value, np.float32, order="C") for key, value in exact.items()}
     file = f"{op}-{name}.safetensors"
     if not holds(FOLDER / file, tensors):
         save_file(tensors, FOLDER / file, metadata={"function": op, "torch": torch.__version__.split("+")[0], "computed": "float64", "dtype": "float32"})

@@ -36,7 +36,7 @@ export const OPERATOR_CASES = JSON.parse(
 ) as readonly OperatorCase[];
 
 /** Attributes that ONNX has as floats, though the index may list a whole number. */
-const FLOATS = new Set(['alpha', 'beta', 'epsilon', 'cubic_coeff_a', 'gamma', 'bias', 'clip']);
+const FLOATS = new Set(['alpha', 'beta', 'epsilon', 'cubic_coeff_a', 'gamma', 'bias', 'clip', 'lambd']);
 
 function toAttribute(name: string, value: AttributeValue): Attribute {
   if (name === 'to') return int(DTYPES[value === 'float' ? 'float32' : (value as DType)].onnx);
@@ -86,6 +86,8 @@ const BUILDERS: Readonly<Record<string, Build>> = {
   Where: (b, [condition, x, y]) => [op.where(b, op.cast(b, condition!, 'bool'), x!, y!)],
   Clip: (b, [x], { attributes }) => [op.clip(b, x!, attributes)],
   Trilu: (b, [x], test) => [op.trilu(b, x!, { upper: number(test, 'upper') === 1, k: number(test, 'k') })],
+  Compress: (b, [x, condition], test) => b.node('Compress', [x, op.cast(b, condition!, 'bool')], attributesOf(test)),
+  TopK: (b, inputs, test) => b.node('TopK', inputs, attributesOf(test), 2).slice(0, 1),
   Resize: (b, [x, sizes], test) => b.node('Resize', [x, undefined, undefined, sizes], attributesOf(test)),
   'Softmax lower-triangle-mask': (b, [x]) => {
     const ones = op.expandTo(b, b.scalar(1), op.shape(b, x!));
@@ -143,4 +145,6 @@ export const SETTINGS = new Set([
   'repeats',
   'split',
   'axis',
+  'k',
+  'depth',
 ]);
