@@ -16,6 +16,7 @@ import { matMulRules } from './rules/matmul.ts';
 import { movementRules } from './rules/movement.ts';
 import { normalisationRules } from './rules/normalisation.ts';
 import { poolingRules } from './rules/pooling.ts';
+import { quantisationRules } from './rules/quantisation.ts';
 import { reductionRules } from './rules/reduction.ts';
 import { resizeRules } from './rules/resize.ts';
 import { rnnRules } from './rules/rnn.ts';
@@ -39,6 +40,7 @@ const RULES: ReadonlyMap<string, Rule> = new Map([
   ...Object.entries(movementRules),
   ...Object.entries(normalisationRules),
   ...Object.entries(poolingRules),
+  ...Object.entries(quantisationRules),
   ...Object.entries(reductionRules),
   ...Object.entries(resizeRules),
   ...Object.entries(rnnRules),

@@ -86,6 +86,12 @@ const BUILDERS: Readonly<Record<string, Build>> = {
   Where: (b, [condition, x, y]) => [op.where(b, op.cast(b, condition!, 'bool'), x!, y!)],
   Clip: (b, [x], { attributes }) => [op.clip(b, x!, attributes)],
   Trilu: (b, [x], test) => [op.trilu(b, x!, { upper: number(test, 'upper') === 1, k: number(test, 'k') })],
+  QuantizePair: (b, [x, scale, zero], { attributes }) => {
+    const parameters = [scale, op.cast(b, zero!, attributes['stored'] as DType)];
+    const axis: Record<string, Attribute> = attributes['axis'] === undefined ? {} : { axis: int(Number(attributes['axis'])) };
+    const [stored] = b.node('QuantizeLinear', [x, ...parameters], axis);
+    return b.node('DequantizeLinear', [stored, ...parameters], axis);
+  },
   Compress: (b, [x, condition], test) => b.node('Compress', [x, op.cast(b, condition!, 'bool')], attributesOf(test)),
   TopK: (b, inputs, test) => b.node('TopK', inputs, attributesOf(test), 2).slice(0, 1),
   Resize: (b, [x, sizes], test) => b.node('Resize', [x, undefined, undefined, sizes], attributesOf(test)),
