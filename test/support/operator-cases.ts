@@ -106,6 +106,11 @@ function permutation(c: CaseContext, rank: number): number[] {
   return Array.from({ length: rank }, () => rest.splice(c.below(rest.length), 1)[0]!);
 }
 
+/** A scale and a zero point. */
+function quantiser(c: CaseContext): Value[] {
+  return [c.b.scalar(0.1), op.cast(c.b, c.b.scalar(3), 'uint8')];
+}
+
 const UNARY =
   `Abs Neg Sqrt Exp Log Erf Tanh Sigmoid Relu Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Reciprocal
   Softplus Softsign HardSwish HardSigmoid Elu Selu Celu LeakyRelu ThresholdedRelu Mish Gelu Floor Ceil Round Sign Shrink
@@ -325,6 +330,43 @@ const CASES: Record<string, Case> = {
     c.below(2)
       ? c.node('AffineGrid', [c.input([2, 2, 3]), c.b.int64([2, 3, 4, 5])])
       : c.node('AffineGrid', [c.input([2, 3, 4]), c.b.int64([2, 3, 4, 5, 6])]),
+  QuantizeLinear: (c) => {
+    const x = c.input([c.dim(), 3, c.dim()]);
+    const zero = (dtype: DType, shape: readonly number[]): Value =>
+      op.cast(c.b, op.constantOfShape(c.b, c.b.int64(shape), int64([3])), dtype);
+    const each = c.b.constant(float32([0.1, 0.2, 0.3]));
+    return c.of(
+      () => c.node('QuantizeLinear', [x, c.b.scalar(0.1)]),
+      () => c.node('QuantizeLinear', [x, c.b.scalar(0.1), zero(c.of('int8', 'uint8'), [])]),
+      () => c.node('QuantizeLinear', [x, each, zero('int8', [3])]),
+      () => c.node('QuantizeLinear', [x, c.b.scalar(0.1)], { output_dtype: int(DTYPES.int8.onnx) }),
+    )();
+  },
+  DequantizeLinear: (c) => {
+    const x = op.cast(c.b, c.input([c.dim(), c.dim(), 3]), c.of('int8', 'uint8', 'int32'));
+    const each = c.b.constant(float32([0.1, 0.2, 0.3]));
+    return c.node('DequantizeLinear', c.of([x, c.b.scalar(0.1)], [x, each]), { axis: int(-1) });
+  },
+  DynamicQuantizeLinear: (c) => c.node('DynamicQuantizeLinear', [c.input(c.dims(3))], {}, 3),
+  MatMulInteger: (c) => {
+    const [m, k, n] = c.dims(3);
+    const whole = (shape: Shape): Value => op.cast(c.b, c.input(shape), 'uint8');
+    return c.node('MatMulInteger', [whole([2, m!, k!]), whole([k!, n!])]);
+  },
+  ConvInteger: (c) => {
+    const [x, w] = [c.input([c.dim(), 2, c.long(), c.long()]), c.input([3, 2, 3, 3])];
+    return c.node('ConvInteger', [op.cast(c.b, x, 'uint8'), op.cast(c.b, w, 'uint8')], { strides: ints([2, 1]) });
+  },
+  QLinearMatMul: (c) => {
+    const [m, k, n] = c.dims(3);
+    const quantised = (shape: Shape): Value[] => [op.cast(c.b, c.input(shape), 'uint8'), ...quantiser(c)];
+    return c.node('QLinearMatMul', [...quantised([m!, k!]), ...quantised([k!, n!]), ...quantiser(c)]);
+  },
+  QLinearConv: (c) => {
+    const quantised = (shape: Shape): Value[] => [op.cast(c.b, c.input(shape), 'uint8'), ...quantiser(c)];
+    const inputs = [...quantised([c.dim(), 2, c.long(), c.long()]), ...quantised([3, 2, 3, 3]), ...quantiser(c)];
+    return c.node('QLinearConv', inputs, { pads: ints([1, 1, 0, 0]) });
+  },
   ...Object.fromEntries(
     Object.entries({ RNN: 1, GRU: 3, LSTM: 4 }).map(([name, gates]): [string, Case] => [
       name,
@@ -337,12 +379,7 @@ const CASES: Record<string, Case> = {
         const state = c.below(2) ? c.input([directions, batch!, 2]) : undefined;
         const attributes = { direction: text(direction), hidden_size: int(2) };
         const outputs = 1 + c.below(name === 'LSTM' ? 3 : 2);
-        return c.node(
-          name,
-          [c.input([steps!, batch!, 3]), ...weights, bias, undefined, state],
-          attributes,
-          outputs,
-        );
+        return c.node(name, [c.input([steps!, batch!, 3]), ...weights, bias, undefined, state], attributes, outputs);
       },
     ]),
   ),

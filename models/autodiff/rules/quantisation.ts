@@ -82,8 +82,8 @@ export const straightThrough: Rule = (context, b) => {
   ];
 };
 
-/** Operators that move quantised numbers without looking at them: their rules hold for real cotangents as well. */
-const MOVING = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose', 'Concat']);
+/** Operators that move quantised numbers without changing them: their rules hold for real cotangents as well. */
+const MOVING = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose', 'Concat', 'Cast']);
 
 /** Whether an operator makes whole numbers that stand for real ones. */
 export function isQuantiser({ op, domain }: Node): boolean {

@@ -88,7 +88,8 @@ const BUILDERS: Readonly<Record<string, Build>> = {
   Trilu: (b, [x], test) => [op.trilu(b, x!, { upper: number(test, 'upper') === 1, k: number(test, 'k') })],
   QuantizePair: (b, [x, scale, zero], { attributes }) => {
     const parameters = [scale, op.cast(b, zero!, attributes['stored'] as DType)];
-    const axis: Record<string, Attribute> = attributes['axis'] === undefined ? {} : { axis: int(Number(attributes['axis'])) };
+    const axis: Record<string, Attribute> =
+      attributes['axis'] === undefined ? {} : { axis: int(Number(attributes['axis'])) };
     const [stored] = b.node('QuantizeLinear', [x, ...parameters], axis);
     return b.node('DequantizeLinear', [stored, ...parameters], axis);
   },
