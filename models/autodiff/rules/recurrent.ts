@@ -121,7 +121,8 @@ function refuse({ node, inputs: [x], optional }: RuleContext): void {
     throw missingRule(
       node,
       0,
-      'its number of steps must be known, since its way back is written out step by step; fix the sizes of the inputs',
+      'its number of steps must be known, since its way back is written out step by step: fix the sizes that it depends on, ' +
+        'such as --fix T=40 (sizes: { T: 40 })',
     );
   }
   if (steps > MOST_STEPS)
