@@ -70,7 +70,12 @@ export function configureGrad(command: Command, context: Context): void {
     .option('--feed <file>', 'safetensors with inputs for --check (default: normal numbers; whole numbers are 1)')
     .addOption(wholeFlag('seed', { min: 0, max: Number.MAX_SAFE_INTEGER }, 'of --check (default: 0)'))
     .addOption(wholeFlag('directions', { min: 1, max: 100 }, 'random directions per name of --wrt (default: 2)'))
-    .addOption(toleranceFlag('tolerance', 'error allowed over the usual size of a derivative (default: 0.01)'))
+    .addOption(
+      toleranceFlag(
+        'tolerance',
+        'error allowed over the usual size of a derivative (default: 0.01, half precision 0.05)',
+      ),
+    )
     .option('--json', 'one JSON document on standard output')
     .addHelpText('after', HELP)
     .action((model: string, flags: GradFlags) => gradient(model, flags, context));

@@ -6,6 +6,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { GraphBuilder } from '../../models/onnx/builder.ts';
 import type { Tensor } from '../../models/onnx/dtype.ts';
 import { float32 } from '../../models/onnx/dtype.ts';
+import { toFloat16 } from '../../models/onnx/half.ts';
 import type { Graph, Node } from '../../models/onnx/graph.ts';
 import * as op from '../../models/onnx/ops.ts';
 import { readModel, writeModel } from '../../models/onnx/protobuf.ts';
@@ -165,6 +166,41 @@ describe('what the model leaves open', () => {
     const feeds = { x: float32([1.2, -3]), 'cotangent.y': float32([7, 7]) };
     const { y, 'gradient.x': gradient } = await runModel(await readFile(join(folder, 'g.onnx')), feeds);
     expect([y, gradient]).toEqual([float32([1, 0]), float32([7, 0])]);
+  });
+});
+
+describe('half precision', () => {
+  /** y = log softmax of gelu(x w): everything in float16. */
+  async function written(): Promise<string> {
+    const b = new GraphBuilder('half');
+    const bits = Uint16Array.from({ length: 128 }, (_, at) => toFloat16(Math.sin(at * at) / 4));
+    const w = b.namedConstant('w', { dtype: 'float16', shape: [16, 8], data: bits });
+    const x = b.input('x', 'float16', ['N', 16]);
+    b.output('y', op.logSoftmax(b, op.mulScalar(b, op.gelu(b, op.matMul(b, x, w)), 2)));
+    await writeFile(model, writeModel(b.build()));
+    return join(folder, 'half.grad.onnx');
+  }
+
+  test('is differentiated, and agrees with differences whose steps it can hold', async () => {
+    const output = await written();
+    const argv = ['grad', model, '--wrt', 'x', 'w', '--output', output, '--check', '--dims', 'N=4', '--json'];
+    const { code, events } = await referee(argv);
+    expect(code).toBe(0);
+    expect(events[0]).toMatchObject({ check: { ok: true, tolerance: 0.05 } });
+    const { directions } = events[0]!['check'] as { directions: { error: number; step: number }[] };
+    expect(directions).toHaveLength(4);
+    for (const { error } of directions) expect(error).toBeLessThan(0.02);
+  });
+
+  test('a wrong gradient is found', async () => {
+    const output = await written();
+    const { writeGradient } = await import('../../activities/gradients/write-gradient.ts');
+    const { checkGradient } = await import('../../activities/gradients/check-gradient.ts');
+    const right = await writeGradient({ model, of: ['y'], wrt: ['x'], output });
+    const turned = (node: Node): Node => (node.outputs[0]?.name === 'gradient.x' ? { ...node, op: 'Neg' } : node);
+    const nodes = right.result.nodes.map(turned);
+    const report = await checkGradient({ ...right, bytes: writeModel({ ...right.result, nodes }) });
+    expect(report.directions.map(({ verdict }) => verdict)).toEqual(['differs', 'differs']);
   });
 });
 

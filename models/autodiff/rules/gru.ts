@@ -7,7 +7,8 @@ import type { Value } from '../../onnx/graph.ts';
 import * as op from '../../onnx/ops.ts';
 import type { RuleTable } from '../rule.ts';
 import type { Direction, DirectionGradient } from './recurrent.ts';
-import { gatesOf, linear, masked, perStep, productOverRows, recurrentRule, total } from './recurrent.ts';
+import { recurrentRule } from './recurrent.ts';
+import { gatesOf, linear, masked, perStep, productOverRows, total } from './recurrent-steps.ts';
 import type { Gate } from './recurrent-activation.ts';
 
 const complement = (b: GraphBuilder, x: Value): Value => op.sub(b, b.scalar(1, x.dtype), x);

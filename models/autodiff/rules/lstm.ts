@@ -7,7 +7,8 @@ import type { Value } from '../../onnx/graph.ts';
 import * as op from '../../onnx/ops.ts';
 import type { RuleTable } from '../rule.ts';
 import type { Direction } from './recurrent.ts';
-import { gatesOf, linear, masked, perStep, productOverRows, recurrentRule, total } from './recurrent.ts';
+import { recurrentRule } from './recurrent.ts';
+import { gatesOf, linear, masked, perStep, productOverRows, total } from './recurrent-steps.ts';
 
 /** Cells before and after every step: c = keeps c' + adds. */
 function cellsOf(b: GraphBuilder, { order, before }: Direction, first: Value, parts: readonly [Value, Value]): Value[] {

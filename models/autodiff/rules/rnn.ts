@@ -4,7 +4,8 @@
 import type { Value } from '../../onnx/graph.ts';
 import * as op from '../../onnx/ops.ts';
 import type { RuleTable } from '../rule.ts';
-import { linear, masked, perStep, productOverRows, recurrentRule, total } from './recurrent.ts';
+import { recurrentRule } from './recurrent.ts';
+import { linear, masked, perStep, productOverRows, total } from './recurrent-steps.ts';
 
 export const rnnRules: RuleTable = {
   RNN: recurrentRule(['Tanh'], (b, direction) => {

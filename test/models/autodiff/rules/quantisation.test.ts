@@ -19,7 +19,7 @@ interface Quantised {
   readonly x: Value;
   readonly stored: Value;
   readonly zero: Value;
-  dequantised(value: Value): Value;
+  readonly dequantised: (value: Value) => Value;
 }
 
 /** y = what `make` makes of a picture that node "q" has stored as int8 in steps of 1/8. */
