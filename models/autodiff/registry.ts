@@ -16,7 +16,7 @@ import { matMulRules } from './rules/matmul.ts';
 import { movementRules } from './rules/movement.ts';
 import { normalisationRules } from './rules/normalisation.ts';
 import { poolingRules } from './rules/pooling.ts';
-import { quantisationRules } from './rules/quantisation.ts';
+import { quantisationRules, REFUSED } from './rules/quantisation.ts';
 import { reductionRules } from './rules/reduction.ts';
 import { resizeRules } from './rules/resize.ts';
 import { rnnRules } from './rules/rnn.ts';
@@ -53,7 +53,7 @@ export function ruleOf(op: string): Rule | undefined {
   return RULES.get(op);
 }
 
-/** Operators that have a rule. */
+/** Operators that have a rule, if only on demand (`QuantizeLinear`). */
 export function differentiableOperators(): readonly string[] {
-  return [...RULES.keys()];
+  return [...RULES.keys()].filter((name) => !REFUSED.includes(name));
 }

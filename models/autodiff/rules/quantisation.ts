@@ -100,16 +100,15 @@ const integerArithmetic = refusing(
   'it computes with rounded numbers; only pairs of QuantizeLinear and DequantizeLinear can be passed straight through',
 );
 
+/** Operators that are known and have no derivative, nor anything that could stand for one: each is refused with a reason. */
+export const REFUSED = ['DynamicQuantizeLinear', 'MatMulInteger', 'ConvInteger', 'QLinearMatMul', 'QLinearConv'];
+
 export const quantisationRules: RuleTable = {
   DequantizeLinear: dequantize,
   QuantizeLinear: refusing(
     'rounding ends the gradient; --straight-through (straightThrough: true) passes it on as if nothing were rounded',
   ),
-  DynamicQuantizeLinear: integerArithmetic,
-  MatMulInteger: integerArithmetic,
-  ConvInteger: integerArithmetic,
-  QLinearMatMul: integerArithmetic,
-  QLinearConv: integerArithmetic,
+  ...Object.fromEntries(REFUSED.map((name) => [name, integerArithmetic])),
 };
 
 /** Whether the rule of an operator knows what to do where the operator reads quantised numbers. */

@@ -59,6 +59,20 @@ describe('what is followed', () => {
     expect(through).toEqual(['Mul', 'Mul']);
   });
 
+  test.each<[string, (b: GraphBuilder, x: Value) => Value]>([
+    ...['Floor', 'Ceil', 'Round', 'Sign', 'Shape', 'Size', 'NonZero', 'ArgMax', 'ArgMin', 'Hardmax'].map(
+      (name): [string, (b: GraphBuilder, x: Value) => Value] => [name, (b, x) => b.node(name, [x])[0]!],
+    ),
+    ['ConstantOfShape', (b, x) => op.constantOfShape(b, op.shape(b, x), float32([2]))],
+    ['OneHot of places', (b, x) => b.node('OneHot', [x, b.scalar(4, 'int64'), b.constant(float32([0, 1]))])[0]!],
+    ['TopK, its places', (b, x) => b.node('TopK', [x, b.int64([1])], {}, 2)[1]!],
+  ])('%s alone: there is no gradient', (_, make) => {
+    const b = new GraphBuilder('test');
+    const x = b.input('x', 'float32', ['N', 3]);
+    const y = op.cast(b, make(b, x), 'float32');
+    expect(vjp(b, [{ value: y, cotangent: b.input('c', 'float32', y.shape) }], [x])).toEqual([undefined]);
+  });
+
   test('a value in the middle is a wanted input like any other', async () => {
     const b = new GraphBuilder('test');
     const x = b.input('x', 'float32', [2]);

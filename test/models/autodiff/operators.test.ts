@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 
 import { gradientGraph } from '../../../models/autodiff/gradient-graph.ts';
+import { differentiableOperators } from '../../../models/autodiff/registry.ts';
 import type { Tensor } from '../../../models/onnx/dtype.ts';
 import type { Dim } from '../../../models/onnx/shapes.ts';
 import { difference, expectClose } from '../../support/close.ts';
@@ -88,6 +89,14 @@ describe('operators', () => {
 
   test('covers all cases of the set', () => {
     expect(OPERATOR_CASES).toHaveLength(365);
+  });
+
+  test('every operator that has a rule is among them', () => {
+    const covered = new Set(OPERATOR_CASES.map((operator) => operator.op));
+    const missing = differentiableOperators().filter((name) => !covered.has(name));
+    // Of the pairs, one case has both.
+    expect(covered).toContain('QuantizePair');
+    expect(missing.sort()).toEqual(['DequantizeLinear', 'QuantizeLinear']);
   });
 
   afterAll(() => {

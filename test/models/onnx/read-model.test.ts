@@ -288,6 +288,11 @@ describe('what is wrong is one line that names the place', () => {
       },
       'node c (If): its condition is known at run time only; control flow of run time cannot be differentiated',
     ],
+    ...['Loop', 'Scan'].map((opType): [string, GraphInit, string] => [
+      `a ${opType}`,
+      { node: [{ name: 'again', opType, input: ['x'], output: ['y'] }] },
+      `node again (${opType}): it repeats a graph; control flow of run time cannot be differentiated`,
+    ]),
     [
       'a sequence',
       { input: [{ name: 'x', type: { value: { case: 'sequenceType', value: {} } } }], node: [relu] },
