@@ -131,11 +131,7 @@ const cases: [string, number, GraphInit][] = [
     11,
     one('Pad', [textAttribute('mode', 'edge')], { initializer: [wholes('pads', [0, 0, 1, 0, 0, 1, 0, 2])] }, ['pads']),
   ],
-  [
-    'Upsample, linear',
-    7,
-    one('Upsample', [floatsAttribute('scales', [1, 1, 2, 2]), textAttribute('mode', 'linear')]),
-  ],
+  ['Upsample, linear', 7, one('Upsample', [floatsAttribute('scales', [1, 1, 2, 2]), textAttribute('mode', 'linear')])],
   [
     'Resize of set 11 by sizes, its region and scales left out',
     11,
