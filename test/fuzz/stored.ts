@@ -115,6 +115,8 @@ function built(parsed: layout.ParsedKey): string {
       return layout.checkpointKey(parsed.run, parsed.item, parsed.step);
     case 'preview':
       return layout.previewKey(parsed.run, parsed.item, parsed.step);
+    case 'log':
+      return layout.logKey(parsed.run, parsed.item, parsed.attempt);
   }
 }
 
@@ -124,6 +126,7 @@ const VALID_KEYS = [
   layout.itemKey(run, item, 'image.png'),
   layout.checkpointKey(run, item, 12),
   layout.previewKey(run, item, 12),
+  layout.logKey(run, item, 'a1' as layout.AttemptId),
 ];
 const keyText = fc.oneof(
   damaged(fc.constantFrom(...VALID_KEYS).map((key) => Buffer.from(key))).map((bytes) => Buffer.from(bytes).toString()),
