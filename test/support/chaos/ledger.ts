@@ -31,33 +31,32 @@ export interface Ledger {
   readonly made: number;
   readonly distinct: number;
   readonly repeats: readonly Repeat[];
-  /**
-   * Made again although nothing had been lost: by an attempt that the server had given up, beside the one that had taken
-   * its place.
-   */
+  /** Made again although nothing had been lost: two attempts at an item ran side by side, one of them given up. */
   readonly alongside: number;
 }
 
 export function ledgerOf(entries: readonly Entry[]): Ledger {
   const items = new Map<string, { reached: number; life: string; steps: Set<number> }>();
+  /** What had been reached when a process began its present attempt at an item: up to there it repeats, behind it is new. */
+  const begun = new Map<string, number>();
   const repeats: Repeat[] = [];
-  let [attempts, made] = [0, 0];
+  let [attempts, made, alongside] = [0, 0, 0];
   for (const { time, life, item, type, step } of entries) {
-    const known = items.get(item);
-    const of = known ?? { reached: 0, life, steps: new Set() };
+    const of = items.get(item) ?? { reached: 0, life, steps: new Set() };
     items.set(item, of);
     if (type === 'start') {
       attempts += 1;
+      begun.set(`${life} ${item}`, of.reached);
       if (step < of.reached) repeats.push({ time, item, life: of.life, from: step, reached: of.reached });
     }
     if (type !== 'step') continue;
     made += 1;
     of.steps.add(step);
     if (step > of.reached) Object.assign(of, { reached: step, life });
+    else if (step > (begun.get(`${life} ${item}`) ?? 0)) alongside += 1;
   }
   const distinct = [...items.values()].reduce((sum, { steps }) => sum + steps.size, 0);
-  const lost = repeats.reduce((sum, { from, reached }) => sum + reached - from, 0);
-  return { attempts, made, distinct, repeats, alongside: Math.max(0, made - distinct - lost) };
+  return { attempts, made, distinct, repeats, alongside };
 }
 
 /** What has happened to a process. */
@@ -89,7 +88,9 @@ export function costsOf<K extends string>(entries: readonly Entry[], blows: read
     const seconds = [...hit].flatMap(([item, reached]) => {
       const next = entries.find(
         (each) =>
-          each.item === item && each.time > blow.time && (each.type === 'done' || (each.type === 'step' && each.step > reached)),
+          each.item === item &&
+          each.time > blow.time &&
+          (each.type === 'done' || (each.type === 'step' && each.step > reached)),
       );
       return next ? [(next.time - blow.time) / 1000] : [];
     });

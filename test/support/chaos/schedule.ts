@@ -47,7 +47,12 @@ export function planFaults(seed: number, faults: number, heartbeatMs: number): P
     const kind = left.length > 0 ? left.splice(Math.floor(random() * left.length), 1)[0]! : weighted(random());
     const [target, afterMs, long] = [random(), random() * LONGEST_PEACE_MS, random()];
     const excess = SHORTEST_EXCESS_MS + long * (LONGEST_EXCESS_MS - SHORTEST_EXCESS_MS);
-    return { kind, target, afterMs, forMs: kind === 'worker stopped' ? heartbeatMs + excess : long * LONGEST_ABSENCE_MS };
+    return {
+      kind,
+      target,
+      afterMs,
+      forMs: kind === 'worker stopped' ? heartbeatMs + excess : long * LONGEST_ABSENCE_MS,
+    };
   });
 }
 
