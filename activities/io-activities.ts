@@ -8,6 +8,7 @@ import type { RunId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { itemState, promptRows, readResult, readRun, writeManifest } from '../store/run.ts';
 import { RefereeError } from '../errors.ts';
+import { Beats } from './beats.ts';
 import { checkpointSteps } from './checkpoint-steps.ts';
 import type { ClaimItemInput, ClaimItemResult, FinaliseRunInput, IoActivities, LoadPageInput } from './contracts.ts';
 
@@ -18,6 +19,7 @@ export interface IoDependencies {
 export function createIoActivities({ store }: IoDependencies): IoActivities {
   return {
     async loadPage({ run, page, itemsPerPage }: LoadPageInput) {
+      using _beats = beating();
       const id = asRunId(run);
       const rows = await promptRows(store, id, { from: page * itemsPerPage, count: itemsPerPage });
       if (rows.length === 0) throw await missing(store, id);
@@ -25,6 +27,7 @@ export function createIoActivities({ store }: IoDependencies): IoActivities {
     },
 
     async claimItem({ run, item, retryFailed }: ClaimItemInput): Promise<ClaimItemResult> {
+      using _beats = beating();
       const [runOf, itemOf] = [asRunId(run), asItemId(item)];
       const state = await itemState(store, runOf, itemOf);
       const result = await readResult(store, runOf, itemOf);
@@ -38,17 +41,24 @@ export function createIoActivities({ store }: IoDependencies): IoActivities {
     },
 
     async finaliseRun({ run, items }: FinaliseRunInput) {
-      const { heartbeat } = Context.current();
+      using beats = beating();
       const id = asRunId(run);
       const rows = await promptRows(store, id, { from: 0, count: items });
       await writeManifest(
         store,
         id,
         rows.map(({ item }) => asItemId(item)),
-        (done) => heartbeat(done),
+        (done) => beats.beat(done),
       );
     },
   };
+}
+
+/** On a timer while the store takes its time: a worker that dies meanwhile is noticed by its silence. */
+function beating(): Beats {
+  const context = Context.current();
+  const timeoutMs = context.info.heartbeatTimeoutMs ?? 0;
+  return new Beats({ beat: (details) => context.heartbeat(details), timeoutMs });
 }
 
 async function missing(store: ObjectStore, run: RunId): Promise<RefereeError> {

@@ -30,21 +30,26 @@ function retry(maximumAttempts: number, tuning: Tuning | undefined): RetryPolicy
   };
 }
 
-/** Short calls; those that read a whole run beat as they go. */
+function heartbeatTimeout(tuning: Tuning | undefined): number {
+  return (tuning?.heartbeatSeconds ?? HEARTBEAT_SECONDS) * 1000;
+}
+
+/** Short calls. They beat, so that one of a worker that died is not waited for until it would have had to end. */
 export function ioActivities(tuning: Tuning | undefined): IoActivities {
   return proxyActivities<IoActivities>({
     taskQueue: IO_QUEUE,
+    heartbeatTimeout: heartbeatTimeout(tuning),
     startToCloseTimeout: '5 minutes',
     retry: retry(IO_ATTEMPTS, tuning),
   });
 }
 
-/** The end of a run of 100 000 items reads 100 000 results: minutes, with a beat per batch of them. */
+/** The end of a run of 100 000 items reads 100 000 results: minutes. */
 export function finaliseActivities(tuning: Tuning | undefined): Pick<IoActivities, 'finaliseRun'> {
   return proxyActivities<IoActivities>({
     taskQueue: IO_QUEUE,
     startToCloseTimeout: '4 hours',
-    heartbeatTimeout: '2 minutes',
+    heartbeatTimeout: heartbeatTimeout(tuning),
     retry: retry(IO_ATTEMPTS, tuning),
   });
 }
@@ -65,7 +70,7 @@ export function deviceActivities({ deviceQueue, run, priority, chunkSeconds, tun
   return proxyActivities<DeviceActivities>({
     taskQueue: deviceQueue,
     startToCloseTimeout: (3 * chunkSeconds + CHUNK_SLACK_SECONDS) * 1000,
-    heartbeatTimeout: (tuning?.heartbeatSeconds ?? HEARTBEAT_SECONDS) * 1000,
+    heartbeatTimeout: heartbeatTimeout(tuning),
     retry: retry(tuning?.attempts ?? CHUNK_ATTEMPTS, tuning),
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     // Fairness: a run of 100 000 items cannot starve one of 10. Servers without it ignore the key.

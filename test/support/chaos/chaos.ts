@@ -59,7 +59,7 @@ class Trial {
   readonly #batches: (Batch & { isOver: boolean; readonly prompts: readonly string[] })[] = [];
   /** Of what is killed or stopped now. */
   readonly #restoring = new Map<object, Promise<void>>();
-  #broken: unknown;
+  #broken: Error | undefined;
 
   constructor(options: ChaosOptions, setup: Setup) {
     this.#options = options;
@@ -121,7 +121,7 @@ class Trial {
   }
 
   #restore(whom: object, work: Promise<void>): void {
-    const done = work.catch((error: unknown) => (this.#broken ??= error)).then(() => void this.#restoring.delete(whom));
+    const done = work.catch((error: unknown) => this.#break(error)).then(() => void this.#restoring.delete(whom));
     this.#restoring.set(whom, done);
   }
 
@@ -137,7 +137,7 @@ class Trial {
       prompts,
     });
     this.#batches.push(batch);
-    batch.result.catch((error: unknown) => (this.#broken ??= error)).finally(() => (batch.isOver = true));
+    batch.result.catch((error: unknown) => this.#break(error)).finally(() => (batch.isOver = true));
     say(`batch ${this.#batches.length}: ${batch.run}, ${items} items`);
   }
 
@@ -179,8 +179,13 @@ class Trial {
   }
 
   async #look(): Promise<void> {
-    if (this.#broken !== undefined) throw this.#broken;
+    if (this.#broken) throw this.#broken;
     await sleep(LOOK_MS, undefined, { signal: this.#options.signal });
+  }
+
+  /** What the next look throws. */
+  #break(error: unknown): void {
+    this.#broken ??= error instanceof Error ? error : new Error(String(error));
   }
 
   #seconds(): string {

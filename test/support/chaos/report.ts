@@ -80,8 +80,8 @@ export function spoiledCalls(seen: readonly string[]): ChaosReport['calls'] {
 export function reportText(report: ChaosReport): string {
   const { seed, seconds, items, batches, done, checkpointEvery, steps, calls, ownEnds, proofs, warnings } = report;
   const spoiled = Object.entries(calls.spoiled).map(([kind, count]) => `${kind}: ${count}`);
-  const lists = Object.entries<readonly string[]>(proofs).flatMap(([what, found]) =>
-    found.slice(0, 10).map((each) => `${what}: ${each}`),
+  const lists = Object.entries(proofs).flatMap(([what, found]) =>
+    (found as readonly string[]).slice(0, 10).map((each) => `${what}: ${each}`),
   );
   return [
     `| fault | times | searches hit | steps made again | seconds until a search that was hit went on: median, longest |`,

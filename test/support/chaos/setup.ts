@@ -45,7 +45,7 @@ export interface Setup extends AsyncDisposable {
 }
 
 export async function openSetup({ workers: count, lanes, referee, spoil, say }: SetupOptions): Promise<Setup> {
-  const closing: (() => PromiseLike<unknown> | void)[] = [];
+  const closing: (() => unknown)[] = [];
   const close = async (): Promise<void> => {
     for (const end of closing.splice(0).reverse()) await end();
   };
