@@ -8,6 +8,7 @@ import { stateFromTensors, stateToTensors } from '../inversion/state.ts';
 import type { Tensor } from '../models/onnx/dtype.ts';
 import { newestValid, pruneCheckpoints, writeCheckpoint } from '../store/checkpoint.ts';
 import type { SkippedCheckpoint } from '../store/checkpoint.ts';
+import { itemKey } from '../store/layout.ts';
 import type { RunId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { toRgb8 } from '../store/pixels.ts';
@@ -51,6 +52,12 @@ export async function resumeItem(place: ItemPlace, { item, digest, options }: It
   if (!checkpoint) return { trace: [], effort: { attempts: 0, seconds: 0 }, skipped };
   const { tensors, step } = checkpoint;
   const rows = (await readTrace(store, run, item)).filter((row) => Number(row['step']) < step);
+  // The trace is replaced at every checkpoint: a late write of an attempt that was given up may have made it shorter.
+  if (rows.length < step) {
+    const reason = `its trace has ${rows.length} of ${step} rows`;
+    const path = store.locate(itemKey(run, item, 'trace.jsonl'));
+    return { trace: [], effort: { attempts: 0, seconds: 0 }, skipped: [...skipped, { path, reason }] };
+  }
   return {
     state: stateFromTensors(tensors, options, latentShape),
     trace: rows,

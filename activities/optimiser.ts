@@ -10,6 +10,7 @@ import type { LaneRequest } from '../inversion/search.ts';
 import { LaneScheduler, LATER } from '../inversion/search.ts';
 import type { LaneState } from '../inversion/state.ts';
 import { totalSteps } from '../inversion/state.ts';
+import { FencedStore } from '../store/fenced-store.ts';
 import type { Provenance } from '../store/provenance.ts';
 import type { Engine } from './engine.ts';
 import type { Effort, ItemPlace } from './item-store.ts';
@@ -148,7 +149,8 @@ export class Optimiser {
   }
 
   async #prepared(of: Assignment, bank: ReturnType<typeof noiseBank>): Promise<LaneRequest | undefined> {
-    const { key, spec, place, checkpointEvery, standing, onRefused } = of;
+    const { key, spec, checkpointEvery, standing, onRefused } = of;
+    const place = fenced(of);
     try {
       const { state, trace, effort, skipped } = await resumeItem(place, spec);
       for (const { path, reason } of skipped) {
@@ -157,7 +159,7 @@ export class Optimiser {
       }
       const prompt = await this.#engine.preparePrompt(spec.tokens);
       const began = { startedAt: performance.now(), saved: state?.step ?? 0, isBroken: false };
-      const work: Work = { of, trace, before: effort, ...began, ...(state && { state }) };
+      const work: Work = { of: { ...of, place }, trace, before: effort, ...began, ...(state && { state }) };
       this.#works.set(key, work);
       const isLeaving = (): boolean => work.isBroken || (standing?.() ?? 'stay') !== 'stay';
       const noise = philoxNoise(spec.seed, bank);
@@ -190,7 +192,9 @@ export class Optimiser {
       }
     } catch (error) {
       work.isBroken = true;
-      yield { of, kind: 'broken', error };
+      // Whatever was on its way when the item went to somebody else is no error of the item's.
+      const isGone = of.standing?.() === 'abandon';
+      yield isGone ? { of, kind: 'left', step: work.saved } : { of, kind: 'broken', error };
     }
     // A lane that has ended in the scheduler has no further event that would remove it here.
     if (event.kind === 'done' || event.kind === 'failed' || event.kind === 'left') this.#works.delete(of.key);
@@ -263,6 +267,11 @@ export class Optimiser {
     const { code, message, hint } = error;
     return { ...named(of), type: 'failed', error: { code, message, ...(hint !== undefined && { hint }) } };
   }
+}
+
+/** Nothing is written of an item that somebody else has now. */
+function fenced({ place, standing }: Assignment): ItemPlace {
+  return standing ? { ...place, store: new FencedStore(place.store, () => standing() !== 'abandon') } : place;
 }
 
 function effortOf({ before, startedAt }: Work): Effort {

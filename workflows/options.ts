@@ -25,7 +25,7 @@ function retry(maximumAttempts: number, tuning: Tuning | undefined): RetryPolicy
   return {
     initialInterval: seconds * 1000,
     backoffCoefficient: 2,
-    maximumInterval: Math.max(60, seconds) * 1000,
+    maximumInterval: Math.max(tuning?.longestRetrySeconds ?? 60, seconds) * 1000,
     maximumAttempts,
   };
 }

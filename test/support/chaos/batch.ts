@@ -26,7 +26,7 @@ export interface Batch {
   readonly result: Promise<BatchResult>;
 }
 
-/** One search may be hit far more often than on any fleet: attempts are no limit here. */
+/** One search is hit far more often than on any fleet: neither attempts nor the pauses between them may grow with it. */
 const ATTEMPTS = 1000;
 const CHUNK_SECONDS = 20;
 const AGAIN_MS = 500;
@@ -47,7 +47,7 @@ export async function beginBatch(
     ...{ v: 1, run, items: items.length, itemsPerPage: ITEMS_PER_PAGE, deviceQueue: deviceQueue(pack.digest) },
     ...{ window: items.length, chunkSeconds: CHUNK_SECONDS, checkpointEvery, previews: false },
     ...{ priority: 3, round: 0, retryFailed: false },
-    tuning: { heartbeatSeconds, retrySeconds: 1, attempts: ATTEMPTS },
+    tuning: { heartbeatSeconds, retrySeconds: 1, longestRetrySeconds: 2, attempts: ATTEMPTS },
   };
   await client.workflow.start<typeof batch>('batch', {
     workflowId: batchId(run),
