@@ -2,6 +2,8 @@
  * @file The batches that faults fall upon: real searches of few steps, written and started as `submit` does it, with a
  * heartbeat short enough for stops to outlast it.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { Client } from '@temporalio/client';
 
 import { prepareRun } from '../../../activities/prepare-run.ts';
@@ -18,6 +20,8 @@ export interface BatchOptions {
   readonly steps: number;
   readonly checkpointEvery: number;
   readonly heartbeatSeconds: number;
+  /** Ends the waiting for the result. */
+  readonly signal: AbortSignal;
 }
 
 export interface Batch {
@@ -34,7 +38,7 @@ const AGAIN_MS = 500;
 export async function beginBatch(
   client: Client,
   store: { readonly url: string; readonly endpoint: string },
-  { prompts, steps, checkpointEvery, heartbeatSeconds }: BatchOptions,
+  { prompts, steps, checkpointEvery, heartbeatSeconds, signal }: BatchOptions,
 ): Promise<Batch> {
   const pack = await openPack('shapes');
   const overrides = { steps };
@@ -54,17 +58,18 @@ export async function beginBatch(
     taskQueue: WORKFLOW_QUEUE,
     args: [input],
   });
-  return { run, items: items.map(({ item }) => item), result: resultOf(client, run) };
+  return { run, items: items.map(({ item }) => item), result: resultOf(client, run, signal) };
 }
 
 /** Through any absence of the server: a call that fails says nothing of the batch. */
-async function resultOf(client: Client, run: string): Promise<BatchResult> {
+async function resultOf(client: Client, run: string, signal: AbortSignal): Promise<BatchResult> {
   for (;;) {
     try {
-      return await client.workflow.getHandle<typeof batch>(batchId(run)).result();
+      // Ended by the signal too: a call that the client repeats after its connection is closed ends the process.
+      return await client.withAbortSignal(signal, () => client.workflow.getHandle<typeof batch>(batchId(run)).result());
     } catch (error) {
       if (error instanceof Error && error.name === 'WorkflowFailedError') throw error;
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      await sleep(AGAIN_MS, undefined, { signal });
     }
   }
 }

@@ -129,13 +129,11 @@ class Trial {
   async #begin(): Promise<void> {
     await Promise.all(this.#restoring.values());
     const { items, say } = this.#options;
-    const { client, store } = this.#setup;
+    const { client, store, closed: signal } = this.#setup;
     const first = this.#batches.length * items;
     const prompts = Array.from({ length: items }, (_, at) => shapesPrompt(first + at));
-    const batch = Object.assign(await beginBatch(client, store, { ...this.#options, prompts }), {
-      isOver: false,
-      prompts,
-    });
+    const settings = { ...this.#options, prompts, signal };
+    const batch = Object.assign(await beginBatch(client, store, settings), { isOver: false, prompts });
     this.#batches.push(batch);
     batch.result.catch((error: unknown) => this.#break(error)).finally(() => (batch.isOver = true));
     say(`batch ${this.#batches.length}: ${batch.run}, ${items} items`);

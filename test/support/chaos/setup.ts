@@ -40,13 +40,17 @@ export interface Setup extends AsyncDisposable {
   readonly store: { readonly url: string; readonly folder: string; readonly endpoint: string };
   /** Credentials and region, for a client in this process. */
   readonly env: Readonly<Record<string, string>>;
+  /** Aborted when all this ends. */
+  readonly closed: AbortSignal;
   /** For logs and whatever else goes with it. */
   readonly folder: string;
 }
 
 export async function openSetup({ workers: count, lanes, referee, spoil, say }: SetupOptions): Promise<Setup> {
   const closing: (() => unknown)[] = [];
+  const closed = new AbortController();
   const close = async (): Promise<void> => {
+    closed.abort();
     for (const end of closing.splice(0).reverse()) await end();
   };
   try {
@@ -91,7 +95,8 @@ export async function openSetup({ workers: count, lanes, referee, spoil, say }: 
     const client = new Client({ connection: await Connection.connect({ address }) });
     closing.push(() => client.connection.close());
     const store = { url, folder: join(bucket, 'runs'), endpoint };
-    return { temporal, s3, proxy, workers, client, store, env: aws, folder, [Symbol.asyncDispose]: close };
+    const processes = { temporal, s3, proxy, workers, client };
+    return { ...processes, store, env: aws, folder, closed: closed.signal, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;
