@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Whole batches on Temporal's server with real workers; not yet steady enough to decide about a change. */
+/** Whole batches on Temporal's server with real workers. */
 const TEMPORAL = ['test/integration/temporal/**/*.test.ts', 'test/integration/batches/**/*.test.ts'];
 
 export default defineConfig({
@@ -33,8 +33,8 @@ export default defineConfig({
           include: TEMPORAL,
           globalSetup: ['test/support/servers/programs.ts'],
           pool: 'forks',
-          testTimeout: 240_000,
-          hookTimeout: 240_000,
+          testTimeout: 600_000,
+          hookTimeout: 300_000,
         },
       },
     ],

@@ -9,6 +9,7 @@ import { asItemId, asRunId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { readResult } from '../store/run.ts';
 import { classifyAbort } from './abort.ts';
+import { beating } from './beating.ts';
 import { Beats } from './beats.ts';
 import type { DeviceActivities, OptimiseChunkInput, OptimiseChunkResult, RecordFailureInput } from './contracts.ts';
 import { checkpointSteps } from './checkpoint-steps.ts';
@@ -39,19 +40,21 @@ export function createDeviceActivities(of: DeviceDependencies): DeviceActivities
       return new Chunk(of, input, `${input.run}/${input.item}/${attempts}`).run(at);
     },
 
-    async recordFailure(input: RecordFailureInput) {
-      const at = addressOf(input);
-      const { store, engine, specs } = of;
-      if (await readResult(store, at.run, at.item)) return;
-      const code = input.code as ErrorCode;
-      const error = new RefereeError(code, `the search was given up: ${code}`);
-      const step = await checkpointSteps(store, at.run, at.item);
-      await publishFailure(engine, placeOf(of, at), { spec: await specs.open(at), error, step, ...NO_EFFORT });
-    },
+    recordFailure: (input) => beating(() => recordFailure(of, input)),
   };
 }
 
 const NO_EFFORT = { attempts: 1, seconds: 0 };
+
+async function recordFailure(of: DeviceDependencies, input: RecordFailureInput): Promise<void> {
+  const at = addressOf(input);
+  const { store, engine, specs } = of;
+  if (await readResult(store, at.run, at.item)) return;
+  const code = input.code as ErrorCode;
+  const error = new RefereeError(code, `the search was given up: ${code}`);
+  const step = await checkpointSteps(store, at.run, at.item);
+  await publishFailure(engine, placeOf(of, at), { spec: await specs.open(at), error, step, ...NO_EFFORT });
+}
 
 /** One attempt at one chunk. */
 class Chunk {

@@ -8,9 +8,16 @@ import type { RunId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { itemState, promptRows, readResult, readRun, writeManifest } from '../store/run.ts';
 import { RefereeError } from '../errors.ts';
-import { Beats } from './beats.ts';
+import { beating } from './beating.ts';
 import { checkpointSteps } from './checkpoint-steps.ts';
-import type { ClaimItemInput, ClaimItemResult, FinaliseRunInput, IoActivities, LoadPageInput } from './contracts.ts';
+import type {
+  ClaimItemInput,
+  ClaimItemResult,
+  FinaliseRunInput,
+  IoActivities,
+  LoadPageInput,
+  LoadPageResult,
+} from './contracts.ts';
 
 export interface IoDependencies {
   readonly store: ObjectStore;
@@ -18,47 +25,41 @@ export interface IoDependencies {
 
 export function createIoActivities({ store }: IoDependencies): IoActivities {
   return {
-    async loadPage({ run, page, itemsPerPage }: LoadPageInput) {
-      using _beats = beating();
-      const id = asRunId(run);
-      const rows = await promptRows(store, id, { from: page * itemsPerPage, count: itemsPerPage });
-      if (rows.length === 0) throw await missing(store, id);
-      return { items: rows.map(({ item }) => item) };
-    },
-
-    async claimItem({ run, item, retryFailed }: ClaimItemInput): Promise<ClaimItemResult> {
-      using _beats = beating();
-      const [runOf, itemOf] = [asRunId(run), asItemId(item)];
-      const state = await itemState(store, runOf, itemOf);
-      const result = await readResult(store, runOf, itemOf);
-      const step = await checkpointSteps(store, runOf, itemOf);
-      if (state === 'succeeded') return { state: 'done', step: result?.steps ?? step };
-      if (state === 'failed' && !retryFailed) {
-        const code = result?.error?.code;
-        return { state: 'failed', step, ...(code !== undefined && { code }) };
-      }
-      return { state: 'open', step };
-    },
+    loadPage: (input) => beating(() => loadPage(store, input)),
+    claimItem: (input) => beating(() => claimItem(store, input)),
 
     async finaliseRun({ run, items }: FinaliseRunInput) {
-      using beats = beating();
+      const { heartbeat } = Context.current();
       const id = asRunId(run);
       const rows = await promptRows(store, id, { from: 0, count: items });
       await writeManifest(
         store,
         id,
         rows.map(({ item }) => asItemId(item)),
-        (done) => beats.beat(done),
+        (done) => heartbeat(done),
       );
     },
   };
 }
 
-/** On a timer while the store takes its time: a worker that dies meanwhile is noticed by its silence. */
-function beating(): Beats {
-  const context = Context.current();
-  const timeoutMs = context.info.heartbeatTimeoutMs ?? 0;
-  return new Beats({ beat: (details) => context.heartbeat(details), timeoutMs });
+async function loadPage(store: ObjectStore, { run, page, itemsPerPage }: LoadPageInput): Promise<LoadPageResult> {
+  const id = asRunId(run);
+  const rows = await promptRows(store, id, { from: page * itemsPerPage, count: itemsPerPage });
+  if (rows.length === 0) throw await missing(store, id);
+  return { items: rows.map(({ item }) => item) };
+}
+
+async function claimItem(store: ObjectStore, { run, item, retryFailed }: ClaimItemInput): Promise<ClaimItemResult> {
+  const [runOf, itemOf] = [asRunId(run), asItemId(item)];
+  const state = await itemState(store, runOf, itemOf);
+  const result = await readResult(store, runOf, itemOf);
+  const step = await checkpointSteps(store, runOf, itemOf);
+  if (state === 'succeeded') return { state: 'done', step: result?.steps ?? step };
+  if (state === 'failed' && !retryFailed) {
+    const code = result?.error?.code;
+    return { state: 'failed', step, ...(code !== undefined && { code }) };
+  }
+  return { state: 'open', step };
 }
 
 async function missing(store: ObjectStore, run: RunId): Promise<RefereeError> {

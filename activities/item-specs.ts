@@ -7,8 +7,8 @@ import { z } from 'zod';
 import { isRefereeError, RefereeError, quoted } from '../errors.ts';
 import type { MethodOptions } from '../inversion/options.ts';
 import type { Pack } from '../models/packs/resolve.ts';
-import { itemKey } from '../store/layout.ts';
-import type { ItemId, RunId } from '../store/layout.ts';
+import { itemKey, PROMPTS_PER_PART, promptsKey } from '../store/layout.ts';
+import type { ItemId, ObjectKey, RunId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { promptRows, readItemText, readRun, writeSpec } from '../store/run.ts';
 import type { PromptRow } from '../store/run.ts';
@@ -26,6 +26,9 @@ const specSchema = z.object({
   tags: z.array(z.string()),
   metadata: z.record(z.string(), z.unknown()),
 });
+
+/** Pages of prompts in memory: a worker has items of few pages at a time. */
+const KEPT_PARTS = 4;
 
 export interface ItemAddress {
   readonly run: RunId;
@@ -45,6 +48,8 @@ export class ItemSpecs {
   readonly #defaults: MethodOptions;
   /** Runs that are known to be of this pack. */
   readonly #checked = new Set<RunId>();
+  /** Pages of prompts that were read last. */
+  readonly #parts = new Map<ObjectKey, Promise<PromptRow[]>>();
 
   constructor(of: SpecsDependencies) {
     this.#of = of;
@@ -96,10 +101,31 @@ export class ItemSpecs {
   }
 
   async #row({ run, item, index }: ItemAddress): Promise<PromptRow> {
-    const { store } = this.#of;
-    const [row] = await promptRows(store, run, { from: index, count: 1 });
-    if (row?.item === item) return row;
+    const part = Math.floor(index / PROMPTS_PER_PART);
+    let row: PromptRow | undefined;
+    // A run that is read from a stream grows: a page that was read before may be longer by now.
+    for (const isAnew of [false, true]) {
+      if (isAnew) this.#parts.delete(promptsKey(run, part));
+      row = (await this.#part(run, part))[index % PROMPTS_PER_PART];
+      if (row?.item === item) return row;
+    }
     throw new RefereeError('InvalidStore', `run ${run}: expected item ${item} at place ${index}, found ${row?.item}`);
+  }
+
+  /** Pages are written once, and items come in their order: a page is read for all of its items. */
+  #part(run: RunId, part: number): Promise<PromptRow[]> {
+    const key = promptsKey(run, part);
+    const known = this.#parts.get(key);
+    if (known) return known;
+    const { store } = this.#of;
+    const rows = promptRows(store, run, { from: part * PROMPTS_PER_PART, count: PROMPTS_PER_PART });
+    this.#parts.set(key, rows);
+    rows.catch(() => this.#parts.delete(key));
+    for (const oldest of this.#parts.keys()) {
+      if (this.#parts.size <= KEPT_PARTS) break;
+      this.#parts.delete(oldest);
+    }
+    return rows;
   }
 
   #resolved(at: ItemAddress, given: Fields, where?: string): { readonly spec: ItemSpec } {
@@ -122,8 +148,8 @@ interface Fields {
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
-function fields({ prompt, seed, id }: PromptRow): Fields {
-  return { prompt, seed, id, overrides: {}, tags: [], metadata: {} };
+function fields({ prompt, seed, id, overrides = {}, tags = [], metadata = {} }: PromptRow): Fields {
+  return { prompt, seed, id, overrides, tags, metadata };
 }
 
 function json(text: string, where: string): unknown {

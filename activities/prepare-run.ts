@@ -7,6 +7,7 @@ import { createRun, writeSpec } from '../store/run.ts';
 import { writeRejections } from './rejections.ts';
 import type { Rejection } from './rejections.ts';
 import { promptRow, runRecord, specFile } from './run-files.ts';
+import { packDefaults } from './specs.ts';
 import type { ItemSpec, RunSpec } from './specs.ts';
 
 /** Of checkpoints, picture and records of one item at 64 pixels; a share of the latent is added. */
@@ -19,6 +20,8 @@ interface Prepared {
   readonly spec: RunSpec;
   /** Items that are going to be searched. */
   readonly pending: readonly ItemSpec[];
+  /** `later`: whoever searches an item writes its spec, so that the size of a run does not decide how soon it begins. */
+  readonly specs: 'now' | 'later';
   readonly rejected: readonly Rejection[];
 }
 
@@ -28,16 +31,18 @@ interface Prepared {
  */
 export async function prepareRun(
   store: ObjectStore,
-  { pack, spec, pending, rejected }: Prepared,
+  { pack, spec, pending, specs, rejected }: Prepared,
 ): Promise<'written' | 'exists'> {
   const { run, items } = spec;
+  const defaults = packDefaults(pack);
   await store.check({ bytesNeeded: pending.length * BYTES_PER_ITEM });
   const made = await createRun(store, {
     run,
     record: runRecord(run, items.length, pack),
-    prompts: items.map(promptRow),
+    prompts: items.map((item) => promptRow(item, defaults)),
   });
   await writeRejections(store, run, rejected);
+  if (specs === 'later') return made;
   for (let from = 0; from < pending.length; from += OPEN_WRITES) {
     const some = pending.slice(from, from + OPEN_WRITES);
     await Promise.all(some.map((item) => writeSpec(store, run, item.item, specFile(item, pack))));

@@ -56,7 +56,7 @@ export async function startRun(request: RunRequest): Promise<RunSummary> {
   let outcome = { succeeded: 0, failed: 0 };
   const work = { store, pack, spec, states, pending, rejected };
   if (pending.length > 0) outcome = await search(request, work);
-  else await prepareRun(store, { ...work, pending: [] });
+  else await prepareRun(store, { ...work, pending: [], specs: 'now' });
   const skipped = spec.items.length - pending.length;
   const isWhole = outcome.succeeded + outcome.failed === pending.length;
   await writeManifest(
@@ -101,7 +101,7 @@ async function search(request: RunRequest, work: Search): Promise<{ succeeded: n
   const lanes = Math.min(request.lanes ?? DEFAULT_LANES, pending.length);
   const { plan, bytes, adjoint } = await choosePlan(pack, devices, { lanes, items: pending });
   const engine = await Engine.open(pack, devices.all, { plan, adjoint });
-  await prepareRun(store, { ...work, pending });
+  await prepareRun(store, { ...work, specs: 'now' });
   onEvent({
     type: 'plan',
     run,

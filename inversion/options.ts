@@ -219,6 +219,17 @@ export function resolveOptions(defaults: MethodOptions, overrides: unknown = {})
 }
 
 /**
+ * The least that gives `options` again from `defaults`: `resolveOptions(defaults, overridesOf(options, defaults))` equals
+ * `options`.
+ */
+export function overridesOf(options: MethodOptions, defaults: MethodOptions): Partial<MethodOptions> {
+  const differing = OPTION_NAMES.filter((name) => options[name] !== defaults[name]);
+  // With other steps the bounds of the search move, unless they are named.
+  const names = differing.includes('steps') ? [...differing, 'refereeStart', 'refereeEnd'] : differing;
+  return Object.fromEntries(OPTION_NAMES.filter((name) => names.includes(name)).map((name) => [name, options[name]]));
+}
+
+/**
  * The typed value of option `name` written as text, as on a command line.
  *
  * @throws RefereeError InvalidOption for an unknown name or a value out of range.

@@ -56,7 +56,7 @@ export async function submitRun(places: StatusPlaces, request: SubmitRequest): P
   const spec = resolveRun(request.items, pack, await PromptTokenizer.open(pack), request.onInvalid);
   const { run, items } = spec;
   const rejected = [...(request.rejected ?? []), ...spec.rejected];
-  const made = await prepareRun(store, { pack, spec, pending: items, rejected });
+  const made = await prepareRun(store, { pack, spec, pending: items, specs: 'later', rejected });
   const of = { run, items: items.length, packDigest: pack.digest };
   const common = { run, items: items.length, rejected: rejected.length };
   const execution = made === 'exists' ? await describeBatch(remote, run) : undefined;

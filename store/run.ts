@@ -33,6 +33,10 @@ const promptRowSchema = z.object({
   prompt: z.string(),
   seed: z.int().min(0),
   id: z.string().optional(),
+  /** Options of the method that differ from the pack's defaults. */
+  overrides: z.record(z.string(), z.unknown()).optional(),
+  tags: z.array(z.string()).optional(),
+  metadata: z.record(z.string(), z.unknown()).optional(),
 });
 
 /** A line of `prompts/part-*.jsonl`: one item of the run, in the order of the input. */

@@ -53,7 +53,7 @@ export interface Tuning {
   readonly heartbeatSeconds?: number;
   /** Before the second attempt; doubled before every further one. 2 by default. */
   readonly retrySeconds?: number;
-  /** Before any attempt, at most; 60 by default. */
+  /** Between two attempts, at most; 60 by default. */
   readonly longestRetrySeconds?: number;
   /** Attempts at a chunk, 8 by default. */
   readonly attempts?: number;

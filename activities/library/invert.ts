@@ -84,7 +84,7 @@ export async function* invert(
   for (const message of notesOn(item)) yield { type: 'note', message };
   const run = runId([item.item]);
   const { pack } = workplace;
-  await createRun(store, { run, record: runRecord(run, 1, pack), prompts: [promptRow(item)] });
+  await createRun(store, { run, record: runRecord(run, 1, pack), prompts: [promptRow(item, workplace.defaults)] });
   if ((await itemState(store, run, item.item)) !== 'succeeded') {
     await writeSpec(store, run, item.item, specFile(item, pack));
     yield* search({ item, run, workplace, isLasting }, checked);

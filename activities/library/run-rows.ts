@@ -3,6 +3,7 @@
  * a page of them is full and at the end, and a later call with the same id adds to them.
  */
 import { RefereeError } from '../../errors.ts';
+import type { MethodOptions } from '../../inversion/options.ts';
 import type { Pack } from '../../models/packs/resolve.ts';
 import { PROMPTS_PER_PART, promptsKey, runKey } from '../../store/layout.ts';
 import type { ItemId, RunId } from '../../store/layout.ts';
@@ -10,6 +11,7 @@ import type { ObjectStore } from '../../store/object-store.ts';
 import { createRun, readPrompts, readRun, writeManifest } from '../../store/run.ts';
 import type { PromptRow } from '../../store/run.ts';
 import { promptRow, runRecord } from '../run-files.ts';
+import { packDefaults } from '../specs.ts';
 import type { ItemSpec } from '../specs.ts';
 
 export interface RowsPlace {
@@ -22,11 +24,13 @@ export class RunRows {
   readonly #place: RowsPlace;
   readonly #rows: PromptRow[] = [];
   readonly #indices = new Map<string, number>();
+  readonly #defaults: MethodOptions;
   /** Rows that the store has. */
   #saved = 0;
 
   private constructor(place: RowsPlace, rows: Iterable<PromptRow>) {
     this.#place = place;
+    this.#defaults = packDefaults(place.pack);
     for (const row of rows) this.#append(row);
     this.#saved = this.#rows.length;
   }
@@ -34,7 +38,9 @@ export class RunRows {
   /** Of items that are all known: written before any work. */
   static async create(place: RowsPlace, items: readonly ItemSpec[]): Promise<RunRows> {
     const { store, run, pack } = place;
-    const rows = new RunRows(place, items.map(promptRow));
+    const rows = new RunRows(place, []);
+    for (const item of items) rows.#append(promptRow(item, rows.#defaults));
+    rows.#saved = items.length;
     if (items.length > 0)
       await createRun(store, { run, record: runRecord(run, items.length, pack), prompts: rows.#rows });
     return rows;
@@ -58,7 +64,7 @@ export class RunRows {
     const known = this.#indices.get(spec.item);
     if (known !== undefined) return { ...spec, index: known };
     const placed = { ...spec, index: this.#rows.length };
-    this.#append(promptRow(placed));
+    this.#append(promptRow(placed, this.#defaults));
     if (this.#rows.length % PROMPTS_PER_PART === 0) await this.save();
     return placed;
   }

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { isRefereeError, type RefereeError } from '../../errors.ts';
@@ -5,6 +6,7 @@ import {
   MethodOptions,
   OPTION_NAMES,
   optionFromText,
+  overridesOf,
   resolveOptions,
   SD15_DEFAULTS,
   SHAPES_DEFAULTS,
@@ -36,6 +38,21 @@ describe('defaults', () => {
   test('every option describes itself', () => {
     for (const name of OPTION_NAMES) expect(MethodOptions.shape[name].description, name).toMatch(/\w{3}/);
   });
+});
+
+test('what options say beyond defaults gives them again', () => {
+  const weight = fc.double({ min: 0, max: 10, noNaN: true });
+  const steps = fc.option(fc.constantFrom(20, 64, 128, 300), { nil: undefined });
+  const bound = fc.option(fc.integer({ min: 0, max: 17 }), { nil: undefined });
+  const asked = fc.record({ steps, refereeStart: bound, guidance: weight, negative: fc.string() });
+  fc.assert(
+    fc.property(asked, (overrides) => {
+      const options = resolveOptions(SHAPES_DEFAULTS, overrides);
+      const least = overridesOf(options, SHAPES_DEFAULTS);
+      expect(resolveOptions(SHAPES_DEFAULTS, JSON.parse(JSON.stringify(least)))).toEqual(options);
+    }),
+  );
+  expect(overridesOf(SHAPES_DEFAULTS, SHAPES_DEFAULTS)).toEqual({});
 });
 
 describe('resolving', () => {

@@ -2,7 +2,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Client } from '@temporalio/client';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import { temporaryFolder } from '../../support/folder.ts';
 import { startTemporal } from '../../support/servers/servers.ts';
@@ -20,8 +20,12 @@ beforeAll(async () => {
   client = await connectClient(address);
 });
 
+// Workers of a test that failed must not take the tasks of the next one: queues have fixed names.
+afterEach(async () => {
+  await Promise.all(workers.splice(0).map((worker) => worker.stop('SIGKILL')));
+});
+
 afterAll(async () => {
-  await Promise.all(workers.map((worker) => worker.stop('SIGKILL')));
   await client.connection.close();
 });
 

@@ -46,7 +46,7 @@ export async function beginBatch(
   const spec = resolveRun(requests, pack, await PromptTokenizer.open(pack));
   const { run, items } = spec;
   const bucket = new S3Store(store.url, { endpoint: store.endpoint });
-  await prepareRun(bucket, { pack, spec, pending: items, rejected: [] });
+  await prepareRun(bucket, { pack, spec, pending: items, specs: 'later', rejected: [] });
   const input: BatchInput = {
     ...{ v: 1, run, items: items.length, itemsPerPage: ITEMS_PER_PAGE, deviceQueue: deviceQueue(pack.digest) },
     ...{ window: items.length, chunkSeconds: CHUNK_SECONDS, checkpointEvery, previews: false },

@@ -7,7 +7,7 @@ import type { Child, ProcessSpec } from '../../../cli/dev/child.ts';
 import { Keeper } from '../../../cli/dev/keeper.ts';
 import { freePorts } from '../../../cli/dev/ports.ts';
 
-/** Ports are asked for and then taken: another process can come in between. */
+/** Ports are asked for and then taken, a server's inner ones too: another process can come in between. */
 const ATTEMPTS = 5;
 const GRACE_MS = 10_000;
 
@@ -31,7 +31,7 @@ export class Server {
         return server;
       } catch (error) {
         await server.stop();
-        if (attempt === ATTEMPTS || !String(error).includes('in use')) throw error;
+        if (attempt === ATTEMPTS) throw error;
       }
     }
   }

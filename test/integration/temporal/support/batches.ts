@@ -10,12 +10,11 @@ import { Client, Connection } from '@temporalio/client';
 import type { WorkflowHandle } from '@temporalio/client';
 
 import { PromptTokenizer } from '../../../../activities/prompts.ts';
-import { promptRow, runRecord, specFile } from '../../../../activities/run-files.ts';
+import { prepareRun as writeRun } from '../../../../activities/prepare-run.ts';
 import { resolveRun } from '../../../../activities/specs.ts';
 import type { RunSpec } from '../../../../activities/specs.ts';
 import { openPack } from '../../../../models/packs/resolve.ts';
 import { openStore } from '../../../../store/open-store.ts';
-import { createRun, writeSpec } from '../../../../store/run.ts';
 import { batchId, deviceQueue, ITEMS_PER_PAGE, WORKFLOW_QUEUE } from '../../../../workflows/ids.ts';
 import type { batch } from '../../../../workflows/batch.ts';
 import type { BatchInput } from '../../../../workflows/messages.ts';
@@ -40,9 +39,7 @@ export async function prepareRun(
   const requests = prompts.map((prompt, index) => ({ prompt, seed: 0, index, overrides, tags: [], metadata: {} }));
   const spec = resolveRun(requests, pack, await PromptTokenizer.open(pack));
   const store = openStore(folder);
-  const { run, items } = spec;
-  await createRun(store, { run, record: runRecord(run, items.length, pack), prompts: items.map(promptRow) });
-  for (const item of items) await writeSpec(store, run, item.item, specFile(item, pack));
+  await writeRun(store, { pack, spec, pending: spec.items, specs: 'later', rejected: [] });
   return { spec, packDigest: pack.digest };
 }
 
@@ -71,7 +68,7 @@ export function startBatch(
     priority: 3,
     round: 0,
     retryFailed: false,
-    tuning: { heartbeatSeconds: 3, retrySeconds: 1 },
+    tuning: { heartbeatSeconds: 8, retrySeconds: 1, longestRetrySeconds: 4 },
     ...settings,
   };
   return client.workflow.start<typeof batch>('batch', {
