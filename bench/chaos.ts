@@ -36,8 +36,9 @@ function whole(flag: Exclude<keyof typeof flags, 'json'>, min: number): number {
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    if (interrupted.signal.aborted) process.exit(130);
-    process.stderr.write('ends all processes; a second signal leaves that to the keeper\n');
+    // One Ctrl-C may come twice: from the terminal, and from the program that has started this one.
+    if (interrupted.signal.aborted) return;
+    process.stderr.write('ends all processes\n');
     interrupted.abort();
   });
 }

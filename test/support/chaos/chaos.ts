@@ -208,9 +208,14 @@ class Trial {
     };
     const done = results.reduce((sum, { counts }) => sum + counts.done, 0);
     const isClean = Object.values(proofs).every((list) => list.length === 0);
+    const ok = isClean && done === prompts.length;
+    if (!ok) {
+      this.#setup.keep();
+      this.#options.say(`kept to be looked at: ${folder}`);
+    }
     const again = ledger.repeats.map(({ from, reached }) => reached - from);
     return {
-      ...{ v: 1, seed, ok: isClean && done === prompts.length, seconds, checkpointEvery, done, proofs },
+      ...{ v: 1, seed, ok, seconds, checkpointEvery, done, proofs },
       batches: this.#batches.length,
       items: prompts.length,
       faults: kindRows(costsOf(entries, this.#blows)),

@@ -22,6 +22,9 @@ export interface Found {
 /** Objects of one item: what is kept, and no more checkpoints than two beside a late one. */
 const KEPT = /^(?:spec\.json|result\.json|trace\.jsonl|image\.png|checkpoints\/step-\d{6}\.safetensors)$/;
 
+/** A file that the S3 server was about to give its name when it was killed; none that its protocol answers with as it was. */
+const LEFT_BY_SERVER = /\.sgwtmp[./]/;
+
 /** `folder` and `undisturbed` are those of runs. */
 export function inspectRun(folder: string, items: readonly string[], undisturbed: string): Found {
   const rows = read(folder, 'manifest.jsonl')
@@ -29,15 +32,16 @@ export function inspectRun(folder: string, items: readonly string[], undisturbed
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as { item: string; state: string });
   const times = (item: string): number => rows.filter((row) => row.item === item && row.state === 'succeeded').length;
-  const files = filesOf(join(folder, 'items'));
-  const unknown = files.filter((file) => {
+  const files = filesOf(folder).filter((file) => !LEFT_BY_SERVER.test(file));
+  const ofItems = files.filter((file) => file.startsWith('items/')).map((file) => file.slice('items/'.length));
+  const unknown = ofItems.filter((file) => {
     const [item, ...rest] = file.split('/');
     return !items.includes(item!) || !KEPT.test(rest.join('/'));
   });
   return {
     lost: items.filter((item) => times(item) === 0),
     duplicated: [...items.filter((item) => times(item) > 1), ...unknown],
-    torn: [...tornFiles(folder), ...items.filter((item) => !isWhole(folder, item))],
+    torn: [...tornFiles(folder, files), ...items.filter((item) => !isWhole(folder, item))],
     unequal: items.flatMap((item) =>
       ['image.png', 'trace.jsonl']
         .map((file) => join('items', item, file))

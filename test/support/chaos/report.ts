@@ -96,7 +96,7 @@ export function reportText(report: ChaosReport): string {
     `steps: ${steps.made} made, ${steps.distinct} needed, ${steps.repeated} repeated in ${steps.attempts} attempts, at most ${steps.mostRepeated} by one search after one interruption; ${steps.alongside} by attempts that had been given up`,
     `calls of the store: ${calls.all}, spoiled ${spoiled.join(', ')}`,
     `workers that ended by themselves: ${ownEnds.length}${ownEnds.map(({ life, exit, said }) => `; ${life} with ${String(exit.code ?? exit.signal)}: ${said}`).join('')}`,
-    `warnings: ${Object.entries(warnings)
+    `warnings beside calls of Temporal's server: ${Object.entries(warnings)
       .map(([code, count]) => `${code} ${count}`)
       .join(', ')}`,
     ...lists,

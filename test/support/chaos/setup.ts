@@ -44,6 +44,8 @@ export interface Setup extends AsyncDisposable {
   readonly closed: AbortSignal;
   /** For logs and whatever else goes with it. */
   readonly folder: string;
+  /** Leaves the folder where it is, to be looked at. */
+  keep(): void;
 }
 
 export async function openSetup({ workers: count, lanes, referee, spoil, say }: SetupOptions): Promise<Setup> {
@@ -55,7 +57,9 @@ export async function openSetup({ workers: count, lanes, referee, spoil, say }: 
   };
   try {
     const folder = await mkdtemp(join(tmpdir(), 'referee-chaos-'));
-    closing.push(() => rm(folder, { recursive: true, force: true }));
+    let isKept = false;
+    const keep = (): void => void (isKept = true);
+    closing.push(() => (isKept ? undefined : rm(folder, { recursive: true, force: true })));
     const places = readPlaces();
     const env = { ...places.variables };
     const [temporalProgram, s3Program] = [
@@ -96,7 +100,7 @@ export async function openSetup({ workers: count, lanes, referee, spoil, say }: 
     closing.push(() => client.connection.close());
     const store = { url, folder: join(bucket, 'runs'), endpoint };
     const processes = { temporal, s3, proxy, workers, client };
-    return { ...processes, store, env: aws, folder, closed: closed.signal, [Symbol.asyncDispose]: close };
+    return { ...processes, store, env: aws, folder, keep, closed: closed.signal, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;
