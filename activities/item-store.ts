@@ -103,7 +103,7 @@ function rowsTensor(rows: readonly Record<string, unknown>[]): Tensor {
 }
 
 function rowsFrom({ data }: Tensor): Record<string, unknown>[] {
-  const lines = new TextDecoder().decode(data as Uint8Array).split('\n');
+  const lines = new TextDecoder().decode(data).split('\n');
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 

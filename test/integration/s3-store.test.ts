@@ -79,6 +79,13 @@ describe('objects of a bucket', () => {
     expect(text(await store.get(runKey(run)))).toBe(`writer ${told.indexOf('written')}`);
   });
 
+  test('that are not there are absent, also when the answer that says so breaks off', async () => {
+    const store = await openBehind();
+    proxy.faults.push('cut', 'cut');
+    expect(await store.get(image)).toBeUndefined();
+    expect(proxy.seen).toEqual(['GET cut', 'GET cut', 'GET pass']);
+  });
+
   test('are not written by a later try of a call whose writer has lost the right to write meanwhile', async () => {
     const store = await openBehind();
     let asked = 0;
