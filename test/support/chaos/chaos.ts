@@ -2,42 +2,20 @@
  * @file A trial: batches of real searches while processes are killed, stopped and started again, and calls of the store
  * spoiled; in the end the proofs.
  */
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { beginBatch } from './batch.ts';
 import type { Batch } from './batch.ts';
-import { costsOf, ledgerOf } from './ledger.ts';
 import type { Blow, Entry } from './ledger.ts';
+import type { ChaosOptions } from './options.ts';
 import { shapesPrompt } from './prompts.ts';
-import { inspectRun } from './proofs.ts';
-import { kindRows, repeatedTooOften, spoiledCalls } from './report.ts';
 import type { ChaosReport } from './report.ts';
 import { callFaults, planFaults } from './schedule.ts';
 import type { FaultKind, PlannedFault } from './schedule.ts';
 import { openSetup } from './setup.ts';
 import type { Setup } from './setup.ts';
-import { runUndisturbed } from './undisturbed.ts';
+import { verdict } from './verdict.ts';
 import type { ChaosWorker } from './worker.ts';
-
-export interface ChaosOptions {
-  readonly seed: number;
-  readonly faults: number;
-  /** Of one batch; a further one begins while there are faults left. */
-  readonly items: number;
-  readonly workers: number;
-  readonly lanes: number;
-  readonly steps: number;
-  readonly checkpointEvery: number;
-  readonly heartbeatSeconds: number;
-  /** Of the store's calls that are spoiled. */
-  readonly spoiledShare: number;
-  /** The command: program and first arguments. */
-  readonly referee: readonly [string, ...string[]];
-  /** Progress. */
-  readonly say: (line: string) => void;
-  readonly signal: AbortSignal;
-}
 
 const LOOK_MS = 150;
 /** Without a single step anywhere for so long something is broken for good. */
@@ -83,7 +61,8 @@ class Trial {
     say(`${this.#seconds()} s: all batches are over; the same prompts undisturbed`);
     const entries = this.#entries();
     await Promise.all(this.#setup.workers.map((worker) => worker.end('SIGTERM')));
-    return this.#report(entries);
+    const seconds = (performance.now() - this.#begun) / 1000;
+    return await verdict(this.#options, this.#setup, { batches: this.#batches, blows: this.#blows, entries, seconds });
   }
 
   /** When there is something to hit, and what it is to hit is there. */
@@ -189,54 +168,8 @@ class Trial {
   #seconds(): string {
     return ((performance.now() - this.#begun) / 1000).toFixed(0);
   }
-
-  async #report(entries: readonly Entry[]): Promise<ChaosReport> {
-    const seconds = (performance.now() - this.#begun) / 1000;
-    const { seed, checkpointEvery, steps, referee } = this.#options;
-    const { folder, store, workers, proxy } = this.#setup;
-    const prompts = this.#batches.flatMap((batch) => batch.prompts);
-    const undisturbed = await runUndisturbed({ referee, prompts, steps, folder, name: 'undisturbed' });
-    const found = this.#batches.map(({ run, items }) => inspectRun(join(store.folder, run), items, undisturbed));
-    const results = await Promise.all(this.#batches.map((batch) => batch.result));
-    const ledger = ledgerOf(entries);
-    const proofs = {
-      lost: found.flatMap(({ lost }) => lost),
-      duplicated: found.flatMap(({ duplicated }) => duplicated),
-      torn: found.flatMap(({ torn }) => torn),
-      unequal: found.flatMap(({ unequal }) => unequal),
-      tooOften: repeatedTooOften(ledger, checkpointEvery),
-    };
-    const done = results.reduce((sum, { counts }) => sum + counts.done, 0);
-    const isClean = Object.values(proofs).every((list) => list.length === 0);
-    const ok = isClean && done === prompts.length;
-    if (!ok) {
-      this.#setup.keep();
-      this.#options.say(`kept to be looked at: ${folder}`);
-    }
-    const again = ledger.repeats.map(({ from, reached }) => reached - from);
-    return {
-      ...{ v: 1, seed, ok, seconds, checkpointEvery, done, proofs },
-      batches: this.#batches.length,
-      items: prompts.length,
-      faults: kindRows(costsOf(entries, this.#blows)),
-      calls: spoiledCalls(proxy.seen),
-      steps: {
-        ...{ made: ledger.made, distinct: ledger.distinct, alongside: ledger.alongside, attempts: ledger.attempts },
-        repeated: again.reduce((sum, each) => sum + each, 0),
-        mostRepeated: Math.max(0, ...again),
-      },
-      ownEnds: workers.flatMap(({ ownEnds }) => ownEnds),
-      warnings: summed(workers.map((worker) => worker.warnings())),
-    };
-  }
 }
 
 function isProgress({ type, time }: Entry, blow: Blow): boolean {
   return time > blow.time && type === 'step';
-}
-
-function summed(all: readonly Readonly<Record<string, number>>[]): Record<string, number> {
-  const sums: Record<string, number> = {};
-  for (const [name, count] of all.flatMap((each) => Object.entries(each))) sums[name] = (sums[name] ?? 0) + count;
-  return sums;
 }

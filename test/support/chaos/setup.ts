@@ -45,7 +45,7 @@ export interface Setup extends AsyncDisposable {
   /** For logs and whatever else goes with it. */
   readonly folder: string;
   /** Leaves the folder where it is, to be looked at. */
-  keep(): void;
+  readonly keep: () => void;
 }
 
 export async function openSetup({ workers: count, lanes, referee, spoil, say }: SetupOptions): Promise<Setup> {
