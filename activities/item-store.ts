@@ -8,6 +8,7 @@ import { stateFromTensors, stateToTensors } from '../inversion/state.ts';
 import type { Tensor } from '../models/onnx/dtype.ts';
 import { newestValid, pruneCheckpoints, writeCheckpoint } from '../store/checkpoint.ts';
 import type { SkippedCheckpoint } from '../store/checkpoint.ts';
+import { itemKey } from '../store/layout.ts';
 import type { RunId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { toRgb8 } from '../store/pixels.ts';
@@ -50,7 +51,14 @@ export async function resumeItem(place: ItemPlace, { item, digest, options }: It
   const { checkpoint, skipped } = await newestValid(store, checkpointCodec, { run, item, owner });
   if (!checkpoint) return { trace: [], effort: { attempts: 0, seconds: 0 }, skipped };
   const { tensors, step } = checkpoint;
-  const rows = (await readTrace(store, run, item)).filter((row) => Number(row['step']) < step);
+  const kept = tensors['trace'];
+  const rows = kept ? rowsFrom(kept) : (await readTrace(store, run, item)).filter((row) => Number(row['step']) < step);
+  // Of an earlier version, whose checkpoints are without their rows.
+  if (rows.length < step) {
+    const reason = `its trace has ${rows.length} of ${step} rows`;
+    const path = store.locate(itemKey(run, item, 'trace.jsonl'));
+    return { trace: [], effort: { attempts: 0, seconds: 0 }, skipped: [...skipped, { path, reason }] };
+  }
   return {
     state: stateFromTensors(tensors, options, latentShape),
     trace: rows,
@@ -65,7 +73,7 @@ export interface Saved {
   readonly effort: Effort;
 }
 
-/** Trace, then checkpoint, then the removal of old ones. Returns where the checkpoint is. */
+/** Trace, then checkpoint with the same rows, then the removal of old ones. Returns where the checkpoint is. */
 export async function saveItem(
   place: ItemPlace,
   { item, digest }: ItemSpec,
@@ -77,11 +85,26 @@ export async function saveItem(
     ...stateToTensors(state, latentShape),
     attempts: { dtype: 'int64', shape: [], data: BigInt64Array.of(BigInt(effort.attempts)) },
     seconds: { dtype: 'float64', shape: [], data: Float64Array.of(effort.seconds) },
+    trace: rowsTensor(trace),
   };
   const checkpoint = { step: state.step, specDigest: digest, packDigest, deviceClass, tensors };
   const key = await writeCheckpoint(store, checkpointCodec, { run, item, checkpoint });
   await pruneCheckpoints(store, { run, item }, KEPT_CHECKPOINTS);
   return store.locate(key);
+}
+
+/**
+ * The rows that lead to a checkpoint are in it: `trace.jsonl` is replaced at every checkpoint, and a late write of an
+ * attempt that was given up, or a server that dies while it replaces it, must not leave a search without its beginning.
+ */
+function rowsTensor(rows: readonly Record<string, unknown>[]): Tensor {
+  const data = new TextEncoder().encode(rows.map((row) => JSON.stringify(row)).join('\n'));
+  return { dtype: 'uint8', shape: [data.length], data };
+}
+
+function rowsFrom({ data }: Tensor): Record<string, unknown>[] {
+  const lines = new TextDecoder().decode(data).split('\n');
+  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
 /** A line of the trace: numbers of one step, nothing that a second run of it would not find again. */

@@ -10,6 +10,7 @@ import type { LaneRequest } from '../inversion/search.ts';
 import { LaneScheduler, LATER } from '../inversion/search.ts';
 import type { LaneState } from '../inversion/state.ts';
 import { totalSteps } from '../inversion/state.ts';
+import { FencedStore } from '../store/fenced-store.ts';
 import type { LogEvent } from '../store/log.ts';
 import type { Provenance } from '../store/provenance.ts';
 import type { AttemptLog, LogFields } from './attempt-log.ts';
@@ -155,7 +156,8 @@ export class Optimiser {
   }
 
   async #prepared(of: Assignment, bank: ReturnType<typeof noiseBank>): Promise<LaneRequest | undefined> {
-    const { key, spec, place, checkpointEvery, standing, onRefused, log } = of;
+    const { key, spec, checkpointEvery, standing, onRefused, log } = of;
+    const place = fenced(of);
     try {
       const { state, trace, effort, skipped } = await resumeItem(place, spec);
       log?.begin({ attempts: effort.attempts, step: state?.step, steps: totalSteps(spec.options), skipped });
@@ -165,7 +167,7 @@ export class Optimiser {
       }
       const prompt = await this.#engine.preparePrompt(spec.tokens);
       const began = { startedAt: performance.now(), saved: state?.step ?? 0, isBroken: false };
-      const work: Work = { of, trace, before: effort, ...began, ...(state && { state }) };
+      const work: Work = { of: { ...of, place }, trace, before: effort, ...began, ...(state && { state }) };
       this.#works.set(key, work);
       const isLeaving = (): boolean => work.isBroken || (standing?.() ?? 'stay') !== 'stay';
       const noise = philoxNoise(spec.seed, bank);
@@ -210,8 +212,14 @@ export class Optimiser {
       }
     } catch (error) {
       work.isBroken = true;
-      yield* this.#endedLog(of, 'error', { step: work.saved, code: codeOf(error) });
-      yield { of, kind: 'broken', error };
+      // Whatever was on its way when the item went to somebody else is no error of the item's.
+      if (of.standing?.() === 'abandon') {
+        yield* this.#endedLog(of, 'given-up', { step: work.saved });
+        yield { of, kind: 'left', step: work.saved };
+      } else {
+        yield* this.#endedLog(of, 'error', { step: work.saved, code: codeOf(error) });
+        yield { of, kind: 'broken', error };
+      }
     }
     // A lane that has ended in the scheduler has no further event that would remove it here.
     if (event.kind === 'done' || event.kind === 'failed' || event.kind === 'left') this.#works.delete(of.key);
@@ -313,6 +321,11 @@ export class Optimiser {
 
 function endOf(work: Work): LogFields {
   return { step: work.state?.step ?? work.saved, seconds: Number(effortOf(work).seconds.toFixed(3)) };
+}
+
+/** Nothing is written of an item that somebody else has now. */
+function fenced({ place, standing }: Assignment): ItemPlace {
+  return standing ? { ...place, store: new FencedStore(place.store, () => standing() !== 'abandon') } : place;
 }
 
 function effortOf({ before, startedAt }: Work): Effort {

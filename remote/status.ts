@@ -1,7 +1,8 @@
 /**
  * @file The state of a run, from whoever knows it: its workflows while they answer, the server, the store.
  */
-import { RefereeError } from '../errors.ts';
+import { readRejections } from '../activities/rejections.ts';
+import { isRefereeError, RefereeError } from '../errors.ts';
 import { asRunId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { readRun } from '../store/run.ts';
@@ -19,6 +20,8 @@ export interface RunStatus {
   readonly state: RunState;
   readonly items: number;
   readonly counts: ItemCounts;
+  /** Lines of the input that could not become items; absent where there are none, and where nobody has looked. */
+  readonly rejected?: number;
   /** Of the batch; absent for a run that no server knows. */
   readonly round?: number;
   readonly startedAt?: string;
@@ -138,6 +141,17 @@ async function storedStatus({ store, remote }: StatusPlaces, id: string): Promis
     source: 'store',
     notes: isWhole ? [] : [`no batch of this run is on the server: referee resume ${run} begins one`],
   };
+}
+
+/** With the lines that were rejected, which the store alone knows: it may be away while workflows answer. */
+export async function withRejected(status: RunStatus, store: ObjectStore): Promise<RunStatus> {
+  try {
+    const { length } = await readRejections(store, asRunId(status.run));
+    return length === 0 ? status : { ...status, rejected: length };
+  } catch (error) {
+    if (!isRefereeError(error)) throw error;
+    return { ...status, notes: [...status.notes, `rejected lines are not counted: ${error.message}`] };
+  }
 }
 
 function closedState({ state }: Execution, counts: ItemCounts): RunState {

@@ -14,7 +14,7 @@ import { RefereeError, quoted } from '../errors.ts';
 import { checkFolder, parseKey } from './layout.ts';
 import type { ObjectKey } from './layout.ts';
 import { checkedRange } from './object-store.ts';
-import type { GetOptions, ObjectInfo, ObjectStore, PutOptions, StoreCheck } from './object-store.ts';
+import type { CallOptions, GetOptions, ObjectInfo, ObjectStore, PutOptions, StoreCheck } from './object-store.ts';
 
 /** Temporary names are `.tmp-<host>-<pid>-<nonce>`; no key begins with a dot. */
 const TEMPORARY = /^\.tmp-([0-9a-f]{8})-(\d+)-[0-9a-f]{16}$/;
@@ -50,21 +50,22 @@ export class FileStore implements ObjectStore {
     return found?.isFile() === true ? { bytes: found.size } : undefined;
   }
 
-  async delete(key: ObjectKey): Promise<void> {
+  async delete(key: ObjectKey, { fence }: CallOptions = {}): Promise<void> {
+    fence?.();
     await this.#unlessAbsent(() => unlink(this.locate(key)));
   }
 
   async put(
     key: ObjectKey,
     data: Uint8Array | string,
-    { once = false }: PutOptions = {},
+    { once = false, fence }: PutOptions = {},
   ): Promise<'written' | 'exists'> {
     const path = this.locate(key);
     try {
       const folder = dirname(path);
       await createFolder(folder);
       await this.#sweep(folder);
-      return await writeWhole(path, data, once);
+      return await writeWhole(path, data, { once, fence });
     } catch (error) {
       throw this.#explained(error, 'write');
     }
@@ -181,14 +182,19 @@ async function readRange(path: string, start: number, end: number): Promise<Uint
   }
 }
 
-async function writeWhole(path: string, data: Uint8Array | string, once: boolean): Promise<'written' | 'exists'> {
+async function writeWhole(
+  path: string,
+  data: Uint8Array | string,
+  { once, fence }: Pick<PutOptions, 'once' | 'fence'>,
+): Promise<'written' | 'exists'> {
   const temporary = temporaryIn(dirname(path));
   try {
     await writeFlushed(temporary, data);
-    if (once) await link(temporary, path);
+    fence?.();
+    if (once === true) await link(temporary, path);
     else await rename(temporary, path);
   } catch (error) {
-    if (once && errorCode(error) === 'EEXIST') return 'exists';
+    if (once === true && errorCode(error) === 'EEXIST') return 'exists';
     throw error;
   } finally {
     // After a rename it is gone already; after a failure or a link it is not.

@@ -8,6 +8,8 @@ import type { ObjectKey } from './layout.ts';
 export interface CallOptions {
   /** Ends the call, with the error `Interrupted`; looked at where the store is on the network. */
   readonly signal?: AbortSignal | undefined;
+  /** Told right before anything is changed, at every try of the call; what it throws ends the call. */
+  readonly fence?: (() => void) | undefined;
 }
 
 export interface GetOptions extends CallOptions {

@@ -74,7 +74,7 @@ export class S3Calls {
   async put(
     name: string,
     data: Uint8Array | string,
-    { once = false, writer, onRefused, signal }: Upload,
+    { once = false, writer, onRefused, signal, fence }: Upload,
   ): Promise<'written' | 'exists' | 'unsupported'> {
     const body = typeof data === 'string' ? new TextEncoder().encode(data) : data;
     const digest = sha256(body);
@@ -87,7 +87,8 @@ export class S3Calls {
       ...(once && { IfNoneMatch: '*' }),
     };
     let isUnsure = false;
-    return this.#repeated({ verb: 'write', name, signal, bytes: body.length }, async ({ client, sdk, abortSignal }) => {
+    const call: Call = { verb: 'write', name, signal, fence, bytes: body.length };
+    return this.#repeated(call, async ({ client, sdk, abortSignal }) => {
       try {
         await client.send(new sdk.PutObjectCommand(input), { abortSignal });
         return 'written';
@@ -155,8 +156,8 @@ export class S3Calls {
     } while (token !== undefined);
   }
 
-  async delete(name: string, { signal }: CallOptions = {}): Promise<void> {
-    await this.#repeated({ verb: 'delete', signal }, ({ client, sdk, abortSignal }) =>
+  async delete(name: string, { signal, fence }: CallOptions = {}): Promise<void> {
+    await this.#repeated({ verb: 'delete', signal, fence }, ({ client, sdk, abortSignal }) =>
       unless(['absent'], () => client.send(new sdk.DeleteObjectCommand(this.#object(name)), { abortSignal })),
     );
   }
@@ -169,7 +170,10 @@ export class S3Calls {
     return { Bucket: this.#bucket, Key: name };
   }
 
-  async #repeated<T>({ verb, name, signal, bytes = 0 }: Call, work: (attempt: Connected) => Promise<T>): Promise<T> {
+  async #repeated<T>(
+    { verb, name, signal, fence, bytes = 0 }: Call,
+    work: (attempt: Connected) => Promise<T>,
+  ): Promise<T> {
     const idleMs = this.#idleMs + bytes / SLOWEST_BYTES_PER_MS;
     let attempts = 0;
     try {
@@ -178,6 +182,7 @@ export class S3Calls {
       return await withRetries(
         (attempt) => {
           attempts = attempt;
+          fence?.();
           return watched((watch) => work({ ...client, ...watch }), { idleMs, signal });
         },
         { policy: this.#policy, isTransient, signal },

@@ -90,7 +90,8 @@ export function failureOf(error: unknown): Failure {
   if (named !== undefined) return { kind: named, code: error.name };
   const code = /^[A-Za-z0-9.]{1,64}$/.test(error.name) && error.name !== 'Error' ? error.name : undefined;
   if (status !== undefined) {
-    const kind = BY_STATUS[status] ?? (status >= 500 ? 'transient' : 'other');
+    // An answer whose text broke off does not say what it is about: a 404 may mean the object or the bucket.
+    const kind = BY_STATUS[status] ?? (status >= 500 || system !== undefined ? 'transient' : 'other');
     // A success whose text could not be read: it was cut.
     return { kind: status < 300 ? 'transient' : kind, code: code ?? `status ${status}` };
   }

@@ -55,17 +55,17 @@ export class S3Store implements ObjectStore {
   async put(
     key: ObjectKey,
     data: Uint8Array | string,
-    { once = false, signal }: PutOptions = {},
+    { once = false, ...options }: PutOptions = {},
   ): Promise<'written' | 'exists'> {
     const name = this.#nameOf(key);
     const writer = randomUUID();
     if (once && (await this.conditionalWrites()) !== 'kept') {
       // Without the server's help two writers at the same moment may both be told `written`, of which the later stays.
-      if (await this.calls.head(name, { signal })) return 'exists';
-      await this.calls.put(name, data, { writer, signal });
-      return (await this.calls.head(name, { signal }))?.writer === writer ? 'written' : 'exists';
+      if (await this.calls.head(name, options)) return 'exists';
+      await this.calls.put(name, data, { writer, ...options });
+      return (await this.calls.head(name, options))?.writer === writer ? 'written' : 'exists';
     }
-    return (await this.calls.put(name, data, { once, writer, signal })) === 'exists' ? 'exists' : 'written';
+    return (await this.calls.put(name, data, { once, writer, ...options })) === 'exists' ? 'exists' : 'written';
   }
 
   async list(prefix: string, options: CallOptions = {}): Promise<ObjectKey[]> {

@@ -29,8 +29,8 @@ export function configureStatus(command: Command, context: Context): void {
 
 async function status(run: string, flags: RemoteFlags, context: Context): Promise<void> {
   await withRemote(flags, context, async (places) => {
-    const { runStatus } = await import('../../remote/status.ts');
-    const found = await runStatus(places, run);
+    const { runStatus, withRejected } = await import('../../remote/status.ts');
+    const found = await withRejected(await runStatus(places, run), places.store);
     if (flags.json === true) printDocument(context, found);
     else
       context.stdout.write(
@@ -65,6 +65,9 @@ export function statusLines(status: RunStatus): string[] {
     ...(workers
       ? [`workers  ${workers.workflows} for workflows, ${workers.io} for the store, ${workers.device} for searches`]
       : []),
+    ...(status.rejected === undefined
+      ? []
+      : [`rejected ${status.rejected} lines: referee items ${run} --state rejected`]),
     ...notes.map((note) => `note     ${oneLine(note)}`),
   ];
 }

@@ -82,6 +82,31 @@ describe('objects of a bucket', () => {
     expect(text(await store.get(runKey(run)))).toBe(`writer ${told.indexOf('written')}`);
   });
 
+  test('that are not there are absent, also when the answer that says so breaks off', async () => {
+    const store = await openBehind();
+    proxy.faults.push('cut', 'cut');
+    expect(await store.get(image)).toBeUndefined();
+    expect(proxy.seen).toEqual(['GET cut', 'GET cut', 'GET pass']);
+  });
+
+  test('are not written by a later try of a call whose writer has lost the right to write meanwhile', async () => {
+    const store = await openBehind();
+    let asked = 0;
+    const fence = (): void => {
+      asked += 1;
+      if (asked > 1) throw new Error('given up');
+    };
+    proxy.faults.push(503);
+    await expect(store.put(image, 'late', { fence })).rejects.toThrow();
+    expect(asked).toBe(2);
+    expect(await store.get(image)).toBeUndefined();
+    await store.put(image, 'there');
+    proxy.faults.push(503);
+    asked = 0;
+    await expect(store.delete(image, { fence })).rejects.toThrow();
+    expect(text(await store.get(image))).toBe('there');
+  });
+
   test.each(['folder', 'bucket'])('come in ranges, also past their end: %s', async (kind) => {
     const store = kind === 'folder' ? new FileStore(await temporaryFolder()) : openDirect();
     await store.put(image, 'abcdefgh');

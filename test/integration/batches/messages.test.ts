@@ -155,6 +155,8 @@ test('lines that cannot be searched end submit, or are listed', async () => {
     expect.objectContaining({ state: 'queued', prompt: 'a red circle', index: 0 }),
     expect.objectContaining({ state: 'rejected', line: 2, prompt: 'a purple zebra' }),
   ]);
+  const status = await referee(['status', runOf(skipped), '--json', ...at]);
+  expect(status.events[0]).toMatchObject({ rejected: 1, items: 1 });
   await referee(['cancel', runOf(skipped), '--now', ...at]);
 });
 

@@ -98,21 +98,3 @@ test('pause, pause now, resume and cancel', async () => {
   expect(steps.length).toBeGreaterThan(0);
   await own.stop();
 });
-
-test('two attempts at an item: the one that was given up writes nothing more, and the bytes are the same', async () => {
-  const store = await temporaryFolder();
-  const prompts = PROMPTS.slice(0, 1);
-  const prepared = await prepareRun(store, prompts, { steps: 60 });
-  const stopped = await worker(store, ['--roles', 'device']);
-  const other = await worker(store, ['--roles', 'workflows,io']);
-  const handle = await startBatch(client, prepared);
-  await stopped.saying('"checkpoint"');
-  stopped.kill('SIGSTOP');
-  const second = await worker(store, ['--roles', 'device']);
-  await second.saying('"checkpoint"');
-  stopped.kill('SIGCONT');
-  expect((await handle.result()).counts.done).toBe(1);
-  expect(stopped.said).not.toContain('"done"');
-  expect(await pictures(store, prepared)).toEqual(await pictures(await byRun(prompts, 60), prepared));
-  await Promise.all([stopped, second, other].map((each) => each.stop()));
-});
