@@ -21,6 +21,8 @@ export interface Execution {
   readonly closedAt?: Date;
   /** Absent where the server has forgotten the beginning of its history. */
   readonly input?: BatchInput;
+  /** Of a batch that has failed. */
+  readonly failure?: { readonly code: string; readonly message: string };
 }
 
 /** Undefined for a run that the server does not know, or does not know any more. */
@@ -29,13 +31,30 @@ export async function describeBatch(remote: Remote, run: string): Promise<Execut
   const described = await unlessMissing(() => remote.call(() => handle.describe()));
   if (!described) return undefined;
   const input = await unlessMissing(() => readInput(remote, run, described.runId));
+  const state = executionState(described.status.name);
+  const failure = state === 'failed' ? await readFailure(remote, run) : undefined;
   return {
     run,
-    state: executionState(described.status.name),
+    state,
     startedAt: described.startTime,
     ...(described.closeTime && { closedAt: described.closeTime }),
     ...(input && { input }),
+    ...(failure && { failure }),
   };
+}
+
+/** Why a batch has failed, in the words of its last failure: codes and ids, which is all that histories hold. */
+async function readFailure(remote: Remote, run: string): Promise<Execution['failure']> {
+  try {
+    await batchResult(remote, run);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'WorkflowFailedError') throw error;
+    const { cause } = error;
+    const type: unknown = cause instanceof Error ? Reflect.get(cause, 'type') : undefined;
+    const message = cause instanceof Error ? cause.message : error.message;
+    return { code: typeof type === 'string' ? type : 'Internal', message };
+  }
 }
 
 /** Running and closed batches that the server remembers, the newest first. */

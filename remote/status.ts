@@ -13,6 +13,7 @@ import { askBatch, askPage, batchResult, countWorkers, describeBatch } from './b
 import type { Execution, Workers } from './batches.ts';
 import type { Remote } from './connection.ts';
 import { storedCounts } from './store-counts.ts';
+import type { BatchPhase } from './store-counts.ts';
 
 export interface RunStatus {
   readonly run: string;
@@ -29,6 +30,8 @@ export interface RunStatus {
   /** Items per second, and seconds until the last one; only where they mean something. */
   readonly rate?: number;
   readonly secondsLeft?: number;
+  /** Why the batch has failed. */
+  readonly error?: { readonly code: string; readonly message: string };
   /** What is worth knowing and is no error. */
   readonly notes: readonly string[];
 }
@@ -59,6 +62,7 @@ export async function runStatus(places: StatusPlaces, id: string): Promise<RunSt
     counts,
     source: 'store',
     ...known(execution),
+    ...(execution.failure && { error: execution.failure }),
     notes: (await readRun(store, run))
       ? []
       : [`the store ${store.root} has no run ${run}: name its store with --store`],
@@ -72,7 +76,7 @@ async function openStatus(places: StatusPlaces, execution: Execution): Promise<R
   const batch = workers?.workflows === 0 ? undefined : await askBatch(remote, run);
   const counts = batch
     ? await workflowCounts(remote, batch)
-    : await storedCounts(store, asRunId(run), true).then((found) => filledUp(found, input?.items ?? 0));
+    : await storedCounts(store, asRunId(run), 'open').then((found) => filledUp(found, input?.items ?? 0));
   return {
     run,
     state: batch?.state ?? 'running',
@@ -103,15 +107,31 @@ export function filledUp(counts: ItemCounts, items: number): ItemCounts {
 
 async function closedCounts({ remote, store }: StatusPlaces, execution: Execution): Promise<ItemCounts> {
   const run = asRunId(execution.run);
+  const phase = phaseOf(execution);
   if (execution.state === 'completed') {
     const { counts } = await batchResult(remote, run);
     // Whatever is not done may have been done since, by a `referee run` on the same store.
     if (counts.done === total(counts)) return counts;
-    return (await readRun(store, run)) ? storedCounts(store, run, false) : counts;
+    return (await readRun(store, run)) ? storedCounts(store, run, phase) : counts;
   }
   return (await readRun(store, run))
-    ? storedCounts(store, run, false)
-    : { ...NO_ITEMS, cancelled: execution.input?.items ?? 0 };
+    ? storedCounts(store, run, phase)
+    : { ...NO_ITEMS, [phase === 'ended' ? 'failed' : 'cancelled']: execution.input?.items ?? 0 };
+}
+
+/** What items without a result are. */
+export function phaseOf(execution: Pick<Execution, 'state'> | undefined): BatchPhase {
+  switch (execution?.state) {
+    case 'running':
+      return 'open';
+    case 'completed':
+    case 'failed':
+      return 'ended';
+    case 'cancelled':
+    case 'terminated':
+    case undefined:
+      return 'cancelled';
+  }
 }
 
 /** Of a run that no server knows: begun by `run`, or closed longer ago than the server remembers. */
@@ -128,7 +148,7 @@ async function storedStatus({ store, remote }: StatusPlaces, id: string): Promis
       },
     );
   }
-  const counts = await storedCounts(store, run, false);
+  const counts = await storedCounts(store, run, 'cancelled');
   const isWhole = counts.cancelled === 0;
   return {
     run,
@@ -141,8 +161,8 @@ async function storedStatus({ store, remote }: StatusPlaces, id: string): Promis
 }
 
 function closedState({ state }: Execution, counts: ItemCounts): RunState {
-  if (counts.cancelled === 0 && counts.queued === 0 && counts.running === 0) return 'completed';
-  return state === 'failed' ? 'failed' : 'cancelled';
+  if (state === 'failed') return 'failed';
+  return counts.cancelled === 0 ? 'completed' : 'cancelled';
 }
 
 function known({ startedAt, closedAt, input }: Execution): Partial<RunStatus> {

@@ -3,20 +3,22 @@
  * of the run.
  */
 import {
+  ActivityFailure,
   allHandlersFinished,
   ApplicationFailure,
   CancellationScope,
-  ChildWorkflowFailure,
   condition,
   continueAsNew,
   isCancellation,
   setHandler,
+  setWorkflowOptions,
   startChild,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ChildWorkflowHandle } from '@temporalio/workflow';
 
 import { ControlState } from './control.ts';
+import { codeOf } from './failure-code.ts';
 import { pageId } from './ids.ts';
 import type { BatchInput, BatchResult, BatchStatus, ControlRequest, ItemCounts, RunState } from './messages.ts';
 import { acceptedUpdate, controlSignal, controlUpdate, NO_ITEMS, statusQuery } from './messages.ts';
@@ -24,6 +26,8 @@ import { finaliseActivities } from './options.ts';
 import type { page } from './page.ts';
 import { addCounts, LARGEST_WINDOW, pageCount, pageSize, queuedFrom, settled, windowsFor } from './plan.ts';
 
+// It lives for days and must not keep old workers alive: it moves to new code, which is changed under `patched` only.
+setWorkflowOptions({ versioningBehavior: 'AUTO_UPGRADE' }, batch);
 export async function batch(input: BatchInput): Promise<BatchResult> {
   return new Batch(input).run();
 }
@@ -136,8 +140,7 @@ class Batch {
       return (await handle.result()).counts;
     } catch (error) {
       if (isCancellation(error)) return { ...NO_ITEMS, cancelled: size };
-      const cause = error instanceof ChildWorkflowFailure ? error.cause : error;
-      this.#failure ??= codeOf(cause);
+      this.#failure ??= codeOf(error);
       return { ...NO_ITEMS, failed: size };
     }
   }
@@ -165,14 +168,25 @@ class Batch {
     }
   }
 
-  /** Sums up in the store; a store that is away then does not change what the run came to. */
+  /**
+   * Sums up in the store. A run whose sum cannot be written has failed, whatever became of its items; one that was
+   * cancelled stays so, and its next round writes it.
+   */
   async #finish(state: 'completed' | 'cancelled' | 'failed'): Promise<void> {
     const { run, items, itemsPerPage, tuning } = this.#input;
     const rest = queuedFrom(items, itemsPerPage, this.#next);
     this.#counts = settled(addCounts(this.#counts, rest));
     this.#next = this.#pages;
-    await finaliseActivities(tuning).finaliseRun({ v: 1, run, items });
-    this.#state = state;
+    const isCancelled = state === 'cancelled';
+    try {
+      await finaliseActivities(tuning, { isShort: isCancelled }).finaliseRun({ v: 1, run, items });
+      this.#state = state;
+    } catch (error) {
+      if (!(error instanceof ActivityFailure)) throw error;
+      this.#state = isCancelled ? 'cancelled' : 'failed';
+      if (isCancelled) return;
+      throw ApplicationFailure.nonRetryable('the results could not be summed up in the store', codeOf(error));
+    }
   }
 
   #continued(): BatchInput {
@@ -201,11 +215,4 @@ function checkRequest({ window }: ControlRequest): void {
       'InvalidOption',
     );
   }
-}
-
-function codeOf(error: unknown): string {
-  let cause = error;
-  while (cause instanceof Error && !(cause instanceof ApplicationFailure) && cause.cause !== undefined)
-    cause = cause.cause;
-  return (cause instanceof ApplicationFailure ? cause.type : undefined) ?? 'Internal';
 }

@@ -59,12 +59,13 @@ async function list(flags: RemoteFlags, context: Context): Promise<void> {
 
 /** For people. */
 export function statusLines(status: RunStatus): string[] {
-  const { run, items, workers, notes } = status;
+  const { run, items, workers, error, notes } = status;
   return [
     `run      ${run}: ${items} ${items === 1 ? 'item' : 'items'}, ${summaryText(status)}`,
     ...(workers
       ? [`workers  ${workers.workflows} for workflows, ${workers.io} for the store, ${workers.device} for searches`]
       : []),
+    ...(error ? [`error    ${error.code}: ${oneLine(error.message)}; go on with: referee resume ${run}`] : []),
     ...notes.map((note) => `note     ${oneLine(note)}`),
   ];
 }
