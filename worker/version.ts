@@ -23,7 +23,7 @@ export function isDeploymentName(text: string): boolean {
   return DEPLOYMENT.test(text);
 }
 
-/** Workflows name their behaviour themselves; one that did not would move to new code at any task. */
+/** The default is for runs and their pages, which live for days: they go on with new code. Items name their own. */
 export function deploymentOptions(version: WorkerVersion): WorkerDeploymentOptions {
   return { version, useWorkerVersioning: true, defaultVersioningBehavior: 'AUTO_UPGRADE' };
 }

@@ -11,7 +11,6 @@ import {
   continueAsNew,
   isCancellation,
   setHandler,
-  setWorkflowOptions,
   startChild,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -26,8 +25,6 @@ import { finaliseActivities } from './options.ts';
 import type { page } from './page.ts';
 import { addCounts, LARGEST_WINDOW, pageCount, pageSize, queuedFrom, settled, windowsFor } from './plan.ts';
 
-// It lives for days and must not keep old workers alive: it moves to new code, which is changed under `patched` only.
-setWorkflowOptions({ versioningBehavior: 'AUTO_UPGRADE' }, batch);
 export async function batch(input: BatchInput): Promise<BatchResult> {
   return new Batch(input).run();
 }

@@ -10,6 +10,7 @@ import {
   isCancellation,
   setHandler,
   setWorkflowOptions,
+  workflowInfo,
 } from '@temporalio/workflow';
 
 import type { OptimiseChunkResult } from '../activities/contracts.ts';
@@ -20,8 +21,10 @@ import { controlSignal } from './messages.ts';
 import { deviceActivities, ioActivities } from './options.ts';
 import { chunkPriority, IDLE_CHUNKS, idleAfter } from './plan.ts';
 
-// With versioned workers an item ends on the code that began it: it lives for minutes, so old workers are soon free.
-setWorkflowOptions({ versioningBehavior: 'PINNED' }, inversion);
+// With versioned workers an item ends on the code that began it: it lives for minutes, so old workers are soon free. Runs
+// and pages live for days and move on to new code, which is the workers' default. A server refuses a behaviour from
+// workers without a version, hence the question.
+setWorkflowOptions(() => (isVersioned() ? { versioningBehavior: 'PINNED' } : {}), inversion);
 export async function inversion(input: InversionInput): Promise<ItemOutcome> {
   const { run, item, index, retryFailed } = input;
   const control = new ControlState(input.control);
@@ -54,6 +57,10 @@ export async function inversion(input: InversionInput): Promise<ItemOutcome> {
     await recordFailure(input, code);
     return { state: 'failed', code };
   }
+}
+
+function isVersioned(): boolean {
+  return (workflowInfo().currentDeploymentVersion?.deploymentName ?? '') !== '';
 }
 
 /** One chunk; `paused` when it was stopped to be gone on with later. */

@@ -8,7 +8,6 @@ import {
   condition,
   isCancellation,
   setHandler,
-  setWorkflowOptions,
   sleep,
   startChild,
 } from '@temporalio/workflow';
@@ -30,8 +29,6 @@ const RAMP_MS = 1000;
 /** Until an item that another workflow has open is looked at again. */
 const ELSEWHERE_MS = 10_000;
 
-// As long-lived as its batch.
-setWorkflowOptions({ versioningBehavior: 'AUTO_UPGRADE' }, page);
 export async function page(input: PageInput): Promise<BatchResult> {
   const { run, itemsPerPage } = input;
   const control = new ControlState(input.control);
