@@ -5,7 +5,7 @@ import type { Pack } from '../models/packs/resolve.ts';
 import type { PromptRow, RunRecord } from '../store/run.ts';
 import { RUN_VERSION } from '../store/run.ts';
 import type { RunId } from '../store/layout.ts';
-import type { ItemSpec } from './specs.ts';
+import type { DescribedItem } from './specs.ts';
 import { versions } from './versions.ts';
 
 export function runRecord(run: RunId, items: number, { manifest, digest }: Pack): RunRecord {
@@ -13,13 +13,13 @@ export function runRecord(run: RunId, items: number, { manifest, digest }: Pack)
   return { v: RUN_VERSION, run, items, pack: { name, version, digest }, versions: { ...versions() } };
 }
 
-export function promptRow({ index, item, prompt, seed, id }: ItemSpec): PromptRow {
+export function promptRow({ index, item, prompt, seed, id }: DescribedItem): PromptRow {
   return { index, item, prompt, seed, ...(id !== undefined && { id }) };
 }
 
 /** `spec.json`: what `referee` was asked for, resolved; enough to do it again. */
 export function specFile(
-  { item, digest, index, prompt, seed, options, id, tags, metadata }: ItemSpec,
+  { item, digest, index, prompt, seed, options, id, tags, metadata }: DescribedItem,
   { manifest, digest: packDigest }: Pack,
 ): object {
   const pack = { name: manifest.name, version: manifest.version, digest: packDigest };

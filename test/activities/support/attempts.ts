@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Info } from '@temporalio/activity';
 import { ActivityCancellationDetails } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
 
 import type { DeviceActivities } from '../../../activities/contracts.ts';
 import { createDeviceActivities } from '../../../activities/device-activities.ts';
@@ -16,15 +17,15 @@ import { ItemSpecs } from '../../../activities/item-specs.ts';
 import { Lanes } from '../../../activities/lanes.ts';
 import type { OptimiseEvent } from '../../../activities/optimiser.ts';
 import { promptRow, runRecord, specFile } from '../../../activities/run-files.ts';
-import { resolveRun } from '../../../activities/specs.ts';
-import type { ItemSpec } from '../../../activities/specs.ts';
+import { packDefaults, resolveRun } from '../../../activities/specs.ts';
+import type { DescribedItem } from '../../../activities/specs.ts';
 import { openPack } from '../../../models/packs/resolve.ts';
 import { openDevice } from '../../../models/runtime/node-device.ts';
 import type { ObjectStore } from '../../../store/object-store.ts';
 import { openStore } from '../../../store/open-store.ts';
 import { createRun, writeSpec } from '../../../store/run.ts';
 import type { RunId } from '../../../store/layout.ts';
-import { sha256 } from '../../../store/ids.ts';
+import { contentDigest, itemId, runId, sha256 } from '../../../store/ids.ts';
 
 export interface Bench extends AsyncDisposable {
   readonly engine: Engine;
@@ -32,7 +33,7 @@ export interface Bench extends AsyncDisposable {
 
 export async function openBench(): Promise<Bench> {
   const device = await openDevice({ provider: 'cpu', threads: 1 });
-  const engine = await Engine.open(await openPack('shapes'), [device], { plan: 'fused' });
+  const engine = await Engine.open(await openPack('shapes'), [device]);
   return { engine, [Symbol.asyncDispose]: () => device.close() };
 }
 
@@ -40,7 +41,7 @@ export interface PreparedRun {
   readonly folder: string;
   readonly store: ObjectStore;
   readonly run: RunId;
-  readonly items: readonly ItemSpec[];
+  readonly items: readonly DescribedItem[];
 }
 
 /** A run as `submit` writes it. */
@@ -59,7 +60,24 @@ export async function prepare(
   return { folder, store, run, items };
 }
 
+/** A run of one prompt that nobody has looked at: another version of referee, or a program, may have written it. */
+export async function prepareUnchecked({ engine }: Bench, folder: string, prompt: string): Promise<PreparedRun> {
+  const { pack } = engine;
+  const options = packDefaults(pack);
+  const content = { prompt, seed: 0, options, packDigest: pack.digest };
+  const common = { prompt, seed: 0, index: 0, options, tags: ['t'], metadata: {}, digest: contentDigest(content) };
+  const spec = { ...common, item: itemId(content) };
+  const run = runId([spec.item]);
+  const store = openStore(folder);
+  await createRun(store, { run, record: runRecord(run, 1, pack), prompts: [promptRow(spec)] });
+  await writeSpec(store, run, spec.item, specFile(spec, pack));
+  return { folder, store, run, items: [spec] };
+}
+
 export type Flags = ConstructorParameters<typeof ActivityCancellationDetails>[0];
+
+/** Attempts fail on purpose here. */
+const QUIET = new DefaultLogger('ERROR');
 
 export interface Attempted {
   readonly checkpointEvery?: number;
@@ -93,18 +111,22 @@ export function workerOf({ engine }: Bench, store: ObjectStore, onEvent?: (event
 /** One chunk of an item; resolves when the attempt and its lane are over. */
 export async function attempt(bench: Bench, prepared: PreparedRun, settings: Attempted = {}): Promise<Attempt> {
   const { checkpointEvery = 1000, seconds = 300, index = 0, onEvent, info, store = prepared.store } = settings;
-  const environment = new MockActivityEnvironment({ heartbeatTimeoutMs: 60_000, ...info });
+  const environment = new MockActivityEnvironment({ heartbeatTimeoutMs: 60_000, ...info }, { logger: QUIET });
   const beats: unknown[] = [];
   const events: OptimiseEvent[] = [];
   environment.on('heartbeat', (details: unknown) => beats.push(details));
   const { activities, lanes } = workerOf(bench, store, (event) => {
     events.push(event);
     const flags = onEvent?.(event);
-    if (flags) environment.cancel(flags.workerShutdown === true ? 'WORKER_SHUTDOWN' : 'CANCELLED', new ActivityCancellationDetails(flags));
+    if (flags)
+      environment.cancel(
+        flags.workerShutdown === true ? 'WORKER_SHUTDOWN' : 'CANCELLED',
+        new ActivityCancellationDetails(flags),
+      );
   });
   const { run, items } = prepared;
   const input = { v: 1, run, item: items[index]!.item, index, checkpointEvery, seconds, previews: false } as const;
-  const end = environment.run(activities.optimiseChunk, input);
+  const end = environment.run(() => activities.optimiseChunk(input)) as Attempt['end'];
   await end.catch(() => undefined);
   await lanes.close();
   return { end, beats, events };
@@ -120,5 +142,7 @@ export function snapshot(folder: string): Record<string, string> {
 /** Steps of the checkpoints of an item, ascending. */
 export function checkpointsOf({ folder, run, items }: PreparedRun, index = 0): number[] {
   const at = join(folder, run, 'items', items[index]!.item, 'checkpoints');
-  return readdirSync(at).map((name) => Number(/\d+/.exec(name)![0])).sort((a, b) => a - b);
+  return readdirSync(at)
+    .map((name) => Number(/\d+/.exec(name)![0]))
+    .sort((a, b) => a - b);
 }
