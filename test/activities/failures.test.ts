@@ -30,7 +30,10 @@ async function told(error: unknown, { input = INPUT, onError }: { input?: object
       interceptors: [(context) => ({ inbound: failuresInterceptor(context, onError) })],
     },
   );
-  const work = (_: object): Promise<never> => Promise.reject(error);
+  const work = (_: object): Promise<never> =>
+    new Promise(() => {
+      throw error;
+    });
   return environment.run(work, input).catch((caught: unknown) => caught);
 }
 

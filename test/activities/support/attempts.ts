@@ -10,7 +10,7 @@ import { ActivityCancellationDetails } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 
-import type { DeviceActivities } from '../../../activities/contracts.ts';
+import type { DeviceActivities, OptimiseChunkResult } from '../../../activities/contracts.ts';
 import { createDeviceActivities } from '../../../activities/device-activities.ts';
 import { Engine } from '../../../activities/engine.ts';
 import { ItemSpecs } from '../../../activities/item-specs.ts';
@@ -126,7 +126,7 @@ export async function attempt(bench: Bench, prepared: PreparedRun, settings: Att
   });
   const { run, items } = prepared;
   const input = { v: 1, run, item: items[index]!.item, index, checkpointEvery, seconds, previews: false } as const;
-  const end = environment.run(() => activities.optimiseChunk(input)) as Attempt['end'];
+  const end = environment.run<[], OptimiseChunkResult, () => Attempt['end']>(() => activities.optimiseChunk(input));
   await end.catch(() => undefined);
   await lanes.close();
   return { end, beats, events };
