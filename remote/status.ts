@@ -1,7 +1,7 @@
 /**
  * @file The state of a run, from whoever knows it: its workflows while they answer, the server, the store.
  */
-import { RefereeError } from '../errors.ts';
+import { isRefereeError, RefereeError } from '../errors.ts';
 import { asRunId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { readRun } from '../store/run.ts';
@@ -73,7 +73,7 @@ async function openStatus(places: StatusPlaces, execution: Execution): Promise<R
   const { remote, store } = places;
   const { run, input } = execution;
   const workers = input && (await countWorkers(remote, input.deviceQueue));
-  const batch = workers?.workflows === 0 ? undefined : await askBatch(remote, run);
+  const { batch, refusal } = workers?.workflows === 0 ? {} : await asked(remote, run);
   const counts = batch
     ? await workflowCounts(remote, batch)
     : await storedCounts(store, asRunId(run), 'open').then((found) => filledUp(found, input?.items ?? 0));
@@ -86,8 +86,19 @@ async function openStatus(places: StatusPlaces, execution: Execution): Promise<R
     ...known(execution),
     ...(workers && { workers }),
     ...pace(execution, counts),
-    notes: missingWorkers(workers, counts, batch !== undefined),
+    notes: refusal ? [refusal] : missingWorkers(workers, counts, batch !== undefined),
   };
+}
+
+/** A version that cannot go on with the run is worth a note: everything else is known without it. */
+async function asked(remote: Remote, run: string): Promise<{ batch?: BatchStatus; refusal?: string }> {
+  try {
+    const batch = await askBatch(remote, run);
+    return batch ? { batch } : {};
+  } catch (error) {
+    if (!isRefereeError(error) || error.code !== 'OtherVersion') throw error;
+    return { refusal: `${error.message}: ${error.hint}` };
+  }
 }
 
 /** Counts of the batch and of the pages that are open, which count their items themselves. */
@@ -188,8 +199,9 @@ function missingWorkers(workers: Workers | undefined, counts: ItemCounts, isAnsw
   if (!isAnswered) notes.push('no worker answers for workflows; counts are those of the store');
   if (workers.workflows === 0) notes.push('no worker polls the queue referee.workflows');
   if (workers.io === 0) notes.push('no worker polls the queue referee.io');
-  // A worker with all its lanes taken does not ask for more.
-  if (workers.device === 0 && counts.running === 0) notes.push(`no worker polls the queue ${workers.deviceQueue}`);
+  // A worker with all its lanes taken does not ask for more; if every item that is open waits, there is none.
+  if (workers.device === 0 && workers.waiting >= counts.running && counts.queued + counts.running > 0)
+    notes.push(`no worker polls the queue ${workers.deviceQueue}`);
   return notes;
 }
 

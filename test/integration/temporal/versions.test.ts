@@ -1,3 +1,4 @@
+import { Context } from '@temporalio/activity';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
@@ -10,7 +11,14 @@ import { temporaryFolder } from '../../support/folder.ts';
 import { startTemporal } from '../../support/servers/servers.ts';
 import { referee } from '../support/command.ts';
 import { connectClient } from './support/batches.ts';
-import { Gate, scriptedBatch, scriptedItem, ScriptedWorkers, smoothActivities, workflowCode } from './support/scripted-workers.ts';
+import {
+  Gate,
+  scriptedBatch,
+  scriptedItem,
+  ScriptedWorkers,
+  smoothActivities,
+  workflowCode,
+} from './support/scripted-workers.ts';
 import type { Activities } from './support/scripted-workers.ts';
 
 const NAMESPACE = 'default';
@@ -39,7 +47,8 @@ function heldSearches(items: number): Activities & { readonly begun: readonly Ga
     goOn,
     optimiseChunk: async ({ index }) => {
       begun[index]!.open();
-      await goOn.passed;
+      // A worker that goes away does not wait for it.
+      await Promise.race([goOn.passed, Context.current().cancelled]);
       return { step: 8, ended: 'done' };
     },
   };
@@ -76,27 +85,32 @@ test('workers whose workflows have other steps than the run: it stays, status sa
   const at = ['--address', address, '--store', await temporaryFolder()];
   const changed = (await workflowCode()).replaceAll(".startChild)('page'", ".startChild)('leaf'");
   expect(changed).not.toBe(await workflowCode());
-  let handle: WorkflowHandle;
-  {
-    await using _ = await ScriptedWorkers.start(address, { activities: searches });
-    handle = await start(run, 1, {});
-    await searches.begun[0]!.passed;
-    searches.goOn.open();
-    await client.workflow.getHandle(inversionId(run, scriptedItem(0))).result();
-  }
+  const right = await ScriptedWorkers.start(address, { activities: searches });
+  const handle = await start(run, 1, {});
+  await searches.begun[0]!.passed;
+  await right[Symbol.asyncDispose]();
   {
     await using _ = await ScriptedWorkers.start(address, { code: changed });
-    const status = await referee(['status', run, ...at]);
-    console.log(status);
+    const { code, events } = await referee(['status', run, '--json', ...at]);
+    expect([code, events]).toEqual([0, [expect.objectContaining({ state: 'running', source: 'store' })]]);
+    expect(events[0]!['notes']).toEqual([expect.stringContaining('begun by another version of the workflows')]);
+    const paused = await referee(['pause', run, ...at]);
+    expect([paused.code, paused.stdout]).toEqual([75, '']);
+    expect(paused.stderr).toMatch(/^error: run r-changed: was begun by another version .*\nhint: start workers .*\n$/);
   }
-  void handle;
+  searches.goOn.open();
+  await using _ = await ScriptedWorkers.start(address, { activities: searches });
+  expect(await handle.result()).toMatchObject({ counts: { done: 1 } });
 });
 
 test('two builds: what is open moves on or stays, as its kind says', async () => {
   const run = 'r-builds';
   const items = 2;
   const searches = heldSearches(items);
-  const old = await ScriptedWorkers.start(address, { activities: searches, version: deploymentOptions(version('old')) });
+  const old = await ScriptedWorkers.start(address, {
+    activities: searches,
+    version: deploymentOptions(version('old')),
+  });
   await setCurrent('old');
   const handle = await start(run, items, { itemsPerPage: 1, window: 1 });
   await searches.begun[0]!.passed;
