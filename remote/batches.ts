@@ -165,7 +165,8 @@ export async function controlBatch(remote: Remote, run: string, request: Control
   } catch (error) {
     if (!isTimeout(error)) throw error;
     await askBatch(remote, run); // may know a better reason
-    throw noWorker(run);
+    const { pollers: workers } = await pollers(remote, WORKFLOW_QUEUE, 'workflow');
+    throw workers === 0 ? noWorker(run) : cannotGoOn(run);
   }
 }
 
@@ -244,6 +245,17 @@ function noWorker(run: string): RefereeError {
   return new RefereeError('NoWorker', `no worker answers for run ${run}: nobody polls the queue ${WORKFLOW_QUEUE}`, {
     details: { run },
   });
+}
+
+function cannotGoOn(run: string): RefereeError {
+  return new RefereeError(
+    'NoWorker',
+    `run ${run} does not answer: workers poll ${WORKFLOW_QUEUE}, but cannot go on with it`,
+    {
+      hint: 'their logs say why; a run needs workers of the version that began it, or of a later one',
+      details: { run },
+    },
+  );
 }
 
 async function answered<T>(remote: Remote, ask: () => Promise<T>): Promise<T | undefined> {
