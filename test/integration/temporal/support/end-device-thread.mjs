@@ -6,7 +6,8 @@ import { Worker } from 'node:worker_threads';
 const threads = new Set();
 const { postMessage } = Worker.prototype;
 Worker.prototype.postMessage = function (...message) {
-  threads.add(this);
+  // Node has threads of its own.
+  if (message[0]?.call !== undefined) threads.add(this);
   return postMessage.apply(this, message);
 };
 process.on('SIGUSR2', () => {
