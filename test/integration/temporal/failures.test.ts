@@ -132,7 +132,7 @@ test('pause, cancel, cancel now, drain, and a second signal: what is said, and t
   expect((await at('cancel', run)).stderr).toBe('nothing to do: the run has ended already\n');
   await at('resume', run);
 
-  const second = await worker(store, ['--roles', 'device']);
+  const second = await worker(store);
   own.said = '';
   own.kill('SIGTERM');
   await own.saying('drains: saves all items');
