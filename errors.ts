@@ -40,6 +40,8 @@ export const ERROR_CODES = {
   ItemsFailed: { exit: 3, retryable: false },
   NonFinite: { exit: 3, retryable: false },
   ZeroGradient: { exit: 3, retryable: false },
+  NoProgress: { exit: 3, retryable: false, hint: 'longer chunks: --chunk-seconds of referee submit' },
+  WorkerLost: { exit: 3, retryable: true, hint: 'referee retry searches it again, from its last checkpoint' },
   NotFound: { exit: 4, retryable: false },
   NotPermitted: { exit: 5, retryable: false, hint: 'check the credentials that the command was given' },
   ServerUnavailable: {
@@ -48,6 +50,11 @@ export const ERROR_CODES = {
     hint: 'start one with referee dev, or name another in TEMPORAL_ADDRESS',
   },
   NoWorker: { exit: 75, retryable: true, hint: 'start a worker with referee worker' },
+  OtherVersion: {
+    exit: 75,
+    retryable: true,
+    hint: 'start workers of the version that began the run, or of a later one',
+  },
   DeviceLost: { exit: 75, retryable: true, hint: 'run the same command again: it goes on from the last checkpoint' },
   Interrupted: { exit: 130, retryable: true },
 } as const satisfies Record<string, ErrorClass>;

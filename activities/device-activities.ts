@@ -3,11 +3,10 @@
  */
 import { ApplicationFailure, Context } from '@temporalio/activity';
 
-import { RefereeError } from '../errors.ts';
+import { ERROR_CODES, isRefereeError, RefereeError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 import { asItemId, asRunId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/object-store.ts';
-import { readResult } from '../store/run.ts';
 import { classifyAbort } from './abort.ts';
 import { AttemptLog, codeOf, workerIdentity } from './attempt-log.ts';
 import { beating } from './beating.ts';
@@ -15,6 +14,7 @@ import { Beats } from './beats.ts';
 import type { DeviceActivities, OptimiseChunkInput, OptimiseChunkResult, RecordFailureInput } from './contracts.ts';
 import { checkpointSteps } from './checkpoint-steps.ts';
 import type { Engine } from './engine.ts';
+import { isOfItem } from './item-specs.ts';
 import type { ItemAddress, ItemSpecs } from './item-specs.ts';
 import type { ItemPlace } from './item-store.ts';
 import type { AttemptEnd, Lanes } from './lanes.ts';
@@ -46,17 +46,31 @@ export function createDeviceActivities(of: DeviceDependencies): DeviceActivities
   };
 }
 
-const NO_EFFORT = { attempts: 1, seconds: 0 };
+const GIVEN_UP: { readonly [code in ErrorCode]?: string } = {
+  NoProgress: 'many chunks in a row ended without a step',
+  WorkerLost: 'the worker died or hung in every attempt',
+};
+
+/** The failure of an item that is not on a lane; what the store has of it is said as far as it can be read. */
+async function publishGivenUp(of: DeviceDependencies, at: ItemAddress, error: RefereeError): Promise<number> {
+  const { store, engine, specs } = of;
+  const step = await checkpointSteps(store, at.run, at.item);
+  const spec = await specs.describe(at);
+  await publishFailure(engine, placeOf(of, at), { spec, error, step, attempts: 1, seconds: 0 });
+  return step;
+}
+
+/** Errors that every worker would meet with this item, and that do not keep the failure from being written. */
+function endsItem(error: unknown): error is RefereeError {
+  return isOfItem(error) || (isRefereeError(error) && error.code === 'InvalidCheckpoint');
+}
 
 async function recordFailure(of: DeviceDependencies, input: RecordFailureInput): Promise<void> {
   const at = addressOf(input);
-  const { store, engine, specs } = of;
-  if (await readResult(store, at.run, at.item)) return;
-  const code = input.code as ErrorCode;
-  const log = new AttemptLog({ ...at, store, worker: workerIdentity() });
-  const error = new RefereeError(code, `the search was given up: ${code}`);
-  const step = await checkpointSteps(store, at.run, at.item);
-  await publishFailure(engine, placeOf(of, at), { spec: await specs.open(at), error, step, ...NO_EFFORT });
+  const code = Object.hasOwn(ERROR_CODES, input.code) ? (input.code as ErrorCode) : 'Internal';
+  const why = GIVEN_UP[code] ?? `every attempt ended with ${code}; the workers' logs say more`;
+  const log = new AttemptLog({ ...at, store: of.store, worker: workerIdentity() });
+  const step = await publishGivenUp(of, at, new RefereeError(code, `the search was given up: ${why}`));
   log.add('failed', { step, code });
   complain(of, at, await log.end());
 }
@@ -77,14 +91,24 @@ class Chunk {
   }
 
   async run(at: ItemAddress): Promise<OptimiseChunkResult> {
-    const { lanes, onEvent } = this.#of;
-    const { info } = this.#context;
     using beats = new Beats({
       beat: (details) => this.#context.heartbeat(details),
-      timeoutMs: info.heartbeatTimeoutMs ?? 0,
+      timeoutMs: this.#context.info.heartbeatTimeoutMs ?? 0,
     });
     beats.beat({ step: 0 });
     const log = new AttemptLog({ ...at, store: this.#of.store, worker: workerIdentity() });
+    try {
+      return await this.#search(at, beats, log);
+    } catch (error) {
+      if (!endsItem(error) || this.#isGhost(beats)) throw error;
+      const step = await publishGivenUp(this.#of, at, error);
+      return { step, ended: 'failed', code: error.code };
+    }
+  }
+
+  async #search(at: ItemAddress, beats: Beats, log: AttemptLog): Promise<OptimiseChunkResult> {
+    const { lanes, onEvent } = this.#of;
+    const { info } = this.#context;
     const spec = await this.#spec(at, log);
     const { checkpointEvery, previews } = this.#input;
     let steps = 0; // done by this attempt

@@ -5,6 +5,7 @@ import type { Context } from '@temporalio/activity';
 import { TemporalFailure } from '@temporalio/common';
 import type { ActivityInboundCallsInterceptor } from '@temporalio/worker';
 
+import { quoted, RefereeError } from '../errors.ts';
 import type { FailurePlace } from './failures.ts';
 import { toFailure } from './failures.ts';
 
@@ -15,6 +16,7 @@ export function failuresInterceptor(context: Context, onError?: OnActivityError)
   return {
     async execute(input, next) {
       try {
+        checkVersion(input.args[0]);
         return await next(input);
       } catch (error) {
         if (error instanceof TemporalFailure) throw error;
@@ -24,6 +26,16 @@ export function failuresInterceptor(context: Context, onError?: OnActivityError)
       }
     },
   };
+}
+
+/** Of the arguments that this version of the activities understands. */
+const VERSION = 1;
+
+/** Arguments of a later contract are for later workers: the attempt is repeated until one of them has it. */
+function checkVersion(input: unknown): void {
+  const v: unknown = typeof input === 'object' && input !== null ? Reflect.get(input, 'v') : undefined;
+  if (v === VERSION) return;
+  throw new RefereeError('OtherVersion', `arguments of an activity: expected version ${VERSION}, found ${quoted(v)}`);
 }
 
 function placeOf(input: unknown): FailurePlace {

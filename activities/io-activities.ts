@@ -24,6 +24,9 @@ export interface IoDependencies {
   readonly store: ObjectStore;
 }
 
+/** A code is a word, whoever has written the result. */
+const CODE_LENGTH = 64;
+
 export function createIoActivities({ store }: IoDependencies): IoActivities {
   return {
     loadPage: (input) => beating(() => loadPage(store, input)),
@@ -56,7 +59,7 @@ async function claimItem(store: ObjectStore, { run, item, retryFailed }: ClaimIt
   const step = await checkpointSteps(store, runOf, itemOf);
   if (state === 'succeeded') return { state: 'done', step: result?.steps ?? step };
   if (state === 'failed' && !retryFailed) {
-    const code = result?.error?.code;
+    const code = result?.error?.code.slice(0, CODE_LENGTH);
     return { state: 'failed', step, ...(code !== undefined && { code }) };
   }
   return { state: 'open', step };

@@ -6,7 +6,9 @@ import { z } from 'zod';
 
 import { isRefereeError, RefereeError, quoted } from '../errors.ts';
 import type { MethodOptions } from '../inversion/options.ts';
+import { resolveOptions } from '../inversion/options.ts';
 import type { Pack } from '../models/packs/resolve.ts';
+import { contentDigest } from '../store/ids.ts';
 import { itemKey, PROMPTS_PER_PART, promptsKey } from '../store/layout.ts';
 import type { ItemId, ObjectKey, RunId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/object-store.ts';
@@ -15,7 +17,7 @@ import type { PromptRow } from '../store/run.ts';
 import type { PromptTokenizer } from './prompts.ts';
 import { specFile } from './run-files.ts';
 import { packDefaults, resolveItem } from './specs.ts';
-import type { ItemSpec } from './specs.ts';
+import type { DescribedItem, ItemSpec } from './specs.ts';
 
 const specSchema = z.object({
   index: z.int().min(0),
@@ -59,17 +61,52 @@ export class ItemSpecs {
   /**
    * The spec of an item; `spec.json` is written if it is not there.
    *
-   * @throws RefereeError NotFound for a run that is not in the store, InvalidPack for one of another pack, InvalidStore for
-   * a record that does not give the item's id, InvalidInput for a prompt that the pack cannot read
+   * @throws RefereeError NotFound for a run that is not in the store, InvalidPack for one of another pack; and, about the
+   * item alone (`isOfItem`), InvalidStore for a record that does not give the item's id, InvalidInput for a prompt that the
+   * pack cannot read
    */
   async open(at: ItemAddress): Promise<ItemSpec> {
     const { store, pack } = this.#of;
     await this.#checkRun(at.run);
     const stored = await this.#fromSpec(at);
     if (stored) return stored;
-    const { spec } = this.#resolved(at, fields(await this.#row(at)));
+    const spec = this.#resolved(at, fields(await this.#row(at)));
     await writeSpec(store, at.run, at.item, specFile(spec, pack));
     return spec;
+  }
+
+  /** What the store has of an item whose spec cannot be opened: as much as can be read. */
+  async describe(at: ItemAddress): Promise<DescribedItem> {
+    const { store, pack } = this.#of;
+    await this.#checkRun(at.run);
+    const text = await readItemText(store, at, 'spec.json');
+    const stored = loose(text) ?? {};
+    const row = await this.#row(at).catch(() => undefined);
+    const prompt = stored.prompt ?? row?.prompt ?? '';
+    const seed = stored.seed ?? row?.seed ?? 0;
+    const id = stored.id ?? row?.id;
+    const options = this.#optionsOr(stored.options ?? row?.overrides);
+    const digest = contentDigest({ prompt, seed, options, packDigest: pack.digest });
+    const { tags = row?.tags ?? [], metadata = row?.metadata ?? {} } = stored;
+    return {
+      item: at.item,
+      index: at.index,
+      digest,
+      prompt,
+      seed,
+      options,
+      tags,
+      metadata,
+      ...(id !== undefined && { id }),
+    };
+  }
+
+  #optionsOr(overrides: Readonly<Record<string, unknown>> = {}): MethodOptions {
+    try {
+      return resolveOptions(this.#defaults, overrides);
+    } catch {
+      return this.#defaults;
+    }
   }
 
   async #checkRun(run: RunId): Promise<void> {
@@ -91,13 +128,13 @@ export class ItemSpecs {
     const text = await readItemText(store, at, 'spec.json');
     if (text === undefined) return undefined;
     const where = store.locate(itemKey(at.run, at.item, 'spec.json'));
-    const parsed = specSchema.safeParse(json(text, where));
+    const parsed = specSchema.safeParse(json(text, { where, item: at.item }));
     if (!parsed.success) {
       const issue = parsed.error.issues[0]!;
-      throw new RefereeError('InvalidStore', `${where}: "${issue.path.join('.')}": ${issue.message}`);
+      throw unreadable(at.item, `${where}: "${issue.path.join('.')}": ${issue.message}`);
     }
     const { options, ...rest } = parsed.data;
-    return this.#resolved(at, { ...rest, overrides: options }, where).spec;
+    return this.#resolved(at, { ...rest, overrides: options }, where);
   }
 
   async #row({ run, item, index }: ItemAddress): Promise<PromptRow> {
@@ -109,7 +146,7 @@ export class ItemSpecs {
       row = (await this.#part(run, part))[index % PROMPTS_PER_PART];
       if (row?.item === item) return row;
     }
-    throw new RefereeError('InvalidStore', `run ${run}: expected item ${item} at place ${index}, found ${row?.item}`);
+    throw unreadable(item, `run ${run}: expected item ${item} at place ${index}, found ${row?.item ?? 'nothing'}`);
   }
 
   /** Pages are written once, and items come in their order: a page is read for all of its items. */
@@ -128,15 +165,50 @@ export class ItemSpecs {
     return rows;
   }
 
-  #resolved(at: ItemAddress, given: Fields, where?: string): { readonly spec: ItemSpec } {
+  #resolved(at: ItemAddress, given: Fields, where?: string): ItemSpec {
     const { pack, tokenizer } = this.#of;
     const { id, ...rest } = given;
     const request = { ...rest, index: at.index, ...(id !== undefined && { id }) };
-    const spec = resolveItem(request, { pack, tokenizer, defaults: this.#defaults });
-    if (spec.item === at.item) return { spec };
+    let spec: ItemSpec;
+    try {
+      spec = resolveItem(request, { pack, tokenizer, defaults: this.#defaults });
+    } catch (error) {
+      throw isRefereeError(error) ? ofItem(error, at.item) : error;
+    }
+    if (spec.item === at.item) return spec;
     const place = where ?? `run ${at.run}, place ${at.index}`;
-    throw new RefereeError('InvalidStore', `${place}: expected the record of item ${at.item}, found ${spec.item}`);
+    throw unreadable(at.item, `${place}: expected the record of item ${at.item}, found ${spec.item}`);
   }
+}
+
+/** Whether an error is about what the store has of one item, and not about the way to the store. */
+export function isOfItem(error: unknown): error is RefereeError {
+  return isRefereeError(error) && error.details['item'] !== undefined;
+}
+
+function unreadable(item: ItemId, message: string, cause?: unknown): RefereeError {
+  return new RefereeError('InvalidStore', message, { details: { item }, ...(cause !== undefined && { cause }) });
+}
+
+function ofItem({ code, message, hint, details, cause }: RefereeError, item: ItemId): RefereeError {
+  const options = { details: { ...details, item }, cause, ...(hint !== undefined && { hint }) };
+  return new RefereeError(code, message, options);
+}
+
+/** The fields of a record that are well formed, one by one; undefined where there is no record. */
+function loose(text: string | undefined): Partial<z.infer<typeof specSchema>> | undefined {
+  let data: unknown;
+  try {
+    data = JSON.parse(text ?? 'null');
+  } catch {
+    return undefined;
+  }
+  if (typeof data !== 'object' || data === null) return undefined;
+  const found = Object.entries(specSchema.shape).flatMap(([name, schema]) => {
+    const parsed = schema.safeParse((data as Record<string, unknown>)[name]);
+    return parsed.success && parsed.data !== undefined ? [[name, parsed.data]] : [];
+  });
+  return Object.fromEntries(found) as Partial<z.infer<typeof specSchema>>;
 }
 
 interface Fields {
@@ -152,11 +224,10 @@ function fields({ prompt, seed, id, overrides = {}, tags = [], metadata = {} }: 
   return { prompt, seed, id, overrides, tags, metadata };
 }
 
-function json(text: string, where: string): unknown {
+function json(text: string, { where, item }: { readonly where: string; readonly item: ItemId }): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    if (isRefereeError(cause)) throw cause;
-    throw new RefereeError('InvalidStore', `${where}: not JSON: ${quoted(text)}`, { cause });
+    throw unreadable(item, `${where}: not JSON: ${quoted(text)}`, cause);
   }
 }

@@ -13,7 +13,7 @@ import { REPRODUCIBILITY, RESULT_VERSION } from '../store/result.ts';
 import type { Result } from '../store/result.ts';
 import { publish } from '../store/run.ts';
 import { versions } from './versions.ts';
-import type { ItemSpec } from './specs.ts';
+import type { DescribedItem, ItemSpec } from './specs.ts';
 import { judgeScores } from './judging.ts';
 import type { Effort, ItemPlace } from './item-store.ts';
 import type { Engine } from './engine.ts';
@@ -56,11 +56,12 @@ export async function publishPicture(
 }
 
 interface Failure extends Effort {
-  readonly spec: ItemSpec;
+  readonly spec: DescribedItem;
   readonly error: RefereeError;
   readonly step: number;
 }
 
+/** An older failure gives way to this one; a picture does not. */
 export async function publishFailure(
   engine: Engine,
   place: ItemPlace,
@@ -99,7 +100,7 @@ export function provenanceOf(engine: Engine, { prompt, seed, options, item }: It
 
 type Common = Omit<Result, 'state' | 'scores' | 'digests' | 'steps' | 'attempts' | 'seconds'>;
 
-function common(engine: Engine, { run, deviceClass }: ItemPlace, spec: ItemSpec): Common {
+function common(engine: Engine, { run, deviceClass }: ItemPlace, spec: DescribedItem): Common {
   const [height, width] = engine.imageSize;
   const { manifest, digest } = engine.pack;
   const { prompt, seed, options, item, index, id, tags, metadata } = spec;

@@ -7,7 +7,7 @@ import type { Pack } from '../models/packs/resolve.ts';
 import type { PromptRow, RunRecord } from '../store/run.ts';
 import { RUN_VERSION } from '../store/run.ts';
 import type { RunId } from '../store/layout.ts';
-import type { ItemSpec } from './specs.ts';
+import type { DescribedItem } from './specs.ts';
 import { versions } from './versions.ts';
 
 export function runRecord(run: RunId, items: number, { manifest, digest }: Pack): RunRecord {
@@ -17,7 +17,7 @@ export function runRecord(run: RunId, items: number, { manifest, digest }: Pack)
 
 /** A line of the prompts: enough to resolve the item again with the pack's `defaults`. */
 export function promptRow(
-  { index, item, prompt, seed, id, options, tags, metadata }: ItemSpec,
+  { index, item, prompt, seed, id, options, tags, metadata }: DescribedItem,
   defaults: MethodOptions,
 ): PromptRow {
   const overrides = overridesOf(options, defaults);
@@ -32,7 +32,7 @@ export function promptRow(
 
 /** `spec.json`: what `referee` was asked for, resolved; enough to do it again. */
 export function specFile(
-  { item, digest, index, prompt, seed, options, id, tags, metadata }: ItemSpec,
+  { item, digest, index, prompt, seed, options, id, tags, metadata }: DescribedItem,
   { manifest, digest: packDigest }: Pack,
 ): object {
   const pack = { name: manifest.name, version: manifest.version, digest: packDigest };

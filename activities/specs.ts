@@ -29,6 +29,9 @@ export interface ItemSpec {
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
+/** What a result says of an item, also of one whose prompt cannot be tokenized. */
+export type DescribedItem = Omit<ItemSpec, 'tokens'>;
+
 export interface RunSpec {
   readonly run: RunId;
   readonly items: readonly ItemSpec[];

@@ -14,6 +14,8 @@ export interface Environment {
   readonly columns: number;
   /** REFEREE_STORE: where runs are kept unless --store says otherwise. */
   readonly store?: string;
+  /** REFEREE_BUILD_ID: version of the workflows' code that a worker serves. */
+  readonly buildId?: string;
   /** Variables of Temporal's clients: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY ... */
   readonly temporal?: Readonly<Record<string, string>>;
 }
@@ -28,6 +30,7 @@ export function readEnvironment({ env, stderr }: Source): Environment {
   const isSet = (name: string): boolean => env[name] !== undefined && env[name] !== '';
   const isInteractive = stderr.isTTY === true && env['TERM'] !== 'dumb' && !isSet('CI');
   const store = env['REFEREE_STORE'] ?? '';
+  const buildId = env['REFEREE_BUILD_ID'] ?? '';
   const temporal = Object.entries(env).filter(
     (entry): entry is [string, string] => entry[0].startsWith('TEMPORAL_') && entry[1] !== undefined,
   );
@@ -36,6 +39,7 @@ export function readEnvironment({ env, stderr }: Source): Environment {
     hasColour: isInteractive && !isSet('NO_COLOR'),
     columns: stderr.columns ?? 80,
     ...(store !== '' && { store }),
+    ...(buildId !== '' && { buildId }),
     ...(temporal.length > 0 && { temporal: Object.fromEntries(temporal) }),
   };
 }

@@ -10,6 +10,8 @@ import { createLog } from '../worker/log.ts';
 import type { Log } from '../worker/log.ts';
 import { WorkerMetrics } from '../worker/metrics.ts';
 import type { Role, WorkerListeners } from '../worker/serve.ts';
+import { isBuildId, isDeploymentName, versionNote } from '../worker/version.ts';
+import type { WorkerVersion } from '../worker/version.ts';
 import { installRuntime, openBench, ROLES, serve } from '../worker/serve.ts';
 import type { Context } from './context.ts';
 import { EXIT } from './exit-codes.ts';
@@ -28,6 +30,8 @@ export interface WorkerFlags {
   readonly connectSeconds: number;
   readonly class: string;
   readonly roles?: string;
+  readonly buildId?: string;
+  readonly deployment: string;
   readonly health?: string;
   readonly metrics?: string;
   readonly drainSeconds: number;
@@ -38,6 +42,7 @@ export interface WorkerFlags {
 export async function runWorker(flags: WorkerFlags, { stderr }: Context): Promise<void> {
   const log = createLog({ json: flags.json === true, write: (text) => void stderr.write(text) });
   const roles = rolesOf(flags.roles);
+  const version = versionOf(flags);
   const health = hostPort('health', flags.health);
   const metricsAt = hostPort('metrics', flags.metrics);
   const store = openStore(flags.store);
@@ -79,7 +84,9 @@ export async function runWorker(flags: WorkerFlags, { stderr }: Context): Promis
     signal: signals.signal,
   });
   closing.defer(() => connected.connection.close());
-  await serve(connected, { store, roles, device, drainSeconds: flags.drainSeconds }, bench, listeners, signals.signal);
+  const { drainSeconds } = flags;
+  if (version && roles.includes('workflows')) log('info', versionNote(version));
+  await serve(connected, { store, roles, device, drainSeconds, version }, bench, listeners, signals.signal);
   log('info', 'drained');
 }
 
@@ -141,6 +148,14 @@ function rolesOf(text: string | undefined): readonly Role[] {
   const isRole = (role: string): role is Role => (ROLES as readonly string[]).includes(role);
   if (roles.every(isRole)) return roles;
   throw invalidFlag('roles', `some of ${ROLES.join(',')}`, text);
+}
+
+function versionOf({ buildId, deployment }: WorkerFlags): WorkerVersion | undefined {
+  if (!isDeploymentName(deployment))
+    throw invalidFlag('deployment', '1 to 64 letters, digits, "-" and "_"', deployment);
+  if (buildId === undefined) return undefined;
+  if (isBuildId(buildId)) return { deploymentName: deployment, buildId };
+  throw invalidFlag('build-id', '1 to 100 letters, digits and ".", "_", "+", "-"', buildId);
 }
 
 function hostPort(flag: string, text: string | undefined): HostPort | undefined {

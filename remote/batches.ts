@@ -21,6 +21,8 @@ export interface Execution {
   readonly closedAt?: Date;
   /** Absent where the server has forgotten the beginning of its history. */
   readonly input?: BatchInput;
+  /** Of a batch that has failed. */
+  readonly failure?: { readonly code: string; readonly message: string };
 }
 
 /** Undefined for a run that the server does not know, or does not know any more. */
@@ -29,13 +31,30 @@ export async function describeBatch(remote: Remote, run: string): Promise<Execut
   const described = await unlessMissing(() => remote.call(() => handle.describe()));
   if (!described) return undefined;
   const input = await unlessMissing(() => readInput(remote, run, described.runId));
+  const state = executionState(described.status.name);
+  const failure = state === 'failed' ? await readFailure(remote, run) : undefined;
   return {
     run,
-    state: executionState(described.status.name),
+    state,
     startedAt: described.startTime,
     ...(described.closeTime && { closedAt: described.closeTime }),
     ...(input && { input }),
+    ...(failure && { failure }),
   };
+}
+
+/** Why a batch has failed, in the words of its last failure: codes and ids, which is all that histories hold. */
+async function readFailure(remote: Remote, run: string): Promise<Execution['failure']> {
+  try {
+    await batchResult(remote, run);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'WorkflowFailedError') throw error;
+    const { cause } = error;
+    const type: unknown = cause instanceof Error ? Reflect.get(cause, 'type') : undefined;
+    const message = cause instanceof Error ? cause.message : error.message;
+    return { code: typeof type === 'string' ? type : 'Internal', message };
+  }
 }
 
 /** Running and closed batches that the server remembers, the newest first. */
@@ -109,13 +128,27 @@ export async function startBatch(remote: Remote, input: BatchInput): Promise<Sta
   }
 }
 
-/** What the batch says of itself; undefined when no worker answers. */
+/**
+ * What the batch says of itself; undefined when no worker answers.
+ * @throws RefereeError OtherVersion when the workers' workflows cannot go on with it
+ */
 export async function askBatch(remote: Remote, run: string): Promise<BatchStatus | undefined> {
-  return answered(remote, () => remote.client.workflow.getHandle(batchId(run)).query(statusQuery));
+  try {
+    return await answered(remote, () => remote.client.workflow.getHandle(batchId(run)).query(statusQuery));
+  } catch (error) {
+    if (!isOtherCode(error)) throw error;
+    const message = `run ${run}: was begun by another version of the workflows than that of its workers; it waits`;
+    throw new RefereeError('OtherVersion', message, { cause: error, details: { run } });
+  }
 }
 
 export async function askPage(remote: Remote, page: string): Promise<PageStatus | undefined> {
-  return answered(remote, () => remote.client.workflow.getHandle(page).query(pageStatusQuery));
+  try {
+    return await answered(remote, () => remote.client.workflow.getHandle(page).query(pageStatusQuery));
+  } catch (error) {
+    if (isOtherCode(error)) return undefined; // its batch says so
+    throw error;
+  }
 }
 
 /** The result of a batch that has completed. */
@@ -124,14 +157,16 @@ export async function batchResult(remote: Remote, run: string): Promise<BatchRes
   return remote.call(() => handle.result() as Promise<BatchResult>);
 }
 
-/** @throws RefereeError NoWorker when nobody carries the order out in time */
+/** @throws RefereeError NoWorker when nobody carries the order out in time; OtherVersion as `askBatch` */
 export async function controlBatch(remote: Remote, run: string, request: ControlRequest): Promise<BatchStatus> {
   const handle = remote.client.workflow.getHandle(batchId(run));
   try {
     return await remote.call(() => handle.executeUpdate(controlUpdate, { args: [request] }), ANSWER_SECONDS);
   } catch (error) {
-    if (isTimeout(error)) throw noWorker(run);
-    throw error;
+    if (!isTimeout(error)) throw error;
+    await askBatch(remote, run); // may know a better reason
+    const { pollers: workers } = await pollers(remote, WORKFLOW_QUEUE, 'workflow');
+    throw workers === 0 ? noWorker(run) : cannotGoOn(run);
   }
 }
 
@@ -149,6 +184,8 @@ export interface Workers {
   readonly workflows: number;
   readonly io: number;
   readonly device: number;
+  /** Searches that wait for a device, about. */
+  readonly waiting: number;
   /** Queue of the searches. */
   readonly deviceQueue: string;
 }
@@ -159,7 +196,13 @@ export async function countWorkers(remote: Remote, queue: string): Promise<Worke
     pollers(remote, IO_QUEUE, 'activity'),
     pollers(remote, queue, 'activity'),
   ]);
-  return { workflows, io, device, deviceQueue: queue };
+  return {
+    workflows: workflows.pollers,
+    io: io.pollers,
+    device: device.pollers,
+    waiting: device.backlog,
+    deviceQueue: queue,
+  };
 }
 
 export interface BatchSettings {
@@ -204,6 +247,17 @@ function noWorker(run: string): RefereeError {
   });
 }
 
+function cannotGoOn(run: string): RefereeError {
+  return new RefereeError(
+    'NoWorker',
+    `run ${run} does not answer: workers poll ${WORKFLOW_QUEUE}, but cannot go on with it`,
+    {
+      hint: 'their logs say why; a run needs workers of the version that began it, or of a later one',
+      details: { run },
+    },
+  );
+}
+
 async function answered<T>(remote: Remote, ask: () => Promise<T>): Promise<T | undefined> {
   try {
     return await remote.call(ask, ANSWER_SECONDS);
@@ -217,6 +271,12 @@ async function answered<T>(remote: Remote, ask: () => Promise<T>): Promise<T | u
 function isUnanswered(error: unknown): boolean {
   const cause = isRefereeError(error) ? error.cause : error;
   return cause instanceof Error && /no poller|not yet been|QueryNotRegistered|not found/i.test(cause.message);
+}
+
+/** The SDK's own number for a history that the code would not have made. */
+function isOtherCode(error: unknown): boolean {
+  const cause = isRefereeError(error) ? error.cause : error;
+  return cause instanceof Error && cause.message.includes('TMPRL1100');
 }
 
 async function unlessMissing<T>(ask: () => Promise<T>): Promise<T | undefined> {
@@ -261,11 +321,16 @@ async function readInput(remote: Remote, run: string, runId: string): Promise<Ba
 /** Of the protocol's enumeration `TaskQueueType`. */
 const QUEUE_TYPES = { workflow: 1, activity: 2 } as const;
 
-async function pollers(remote: Remote, name: string, kind: keyof typeof QUEUE_TYPES): Promise<number> {
+interface Queue {
+  readonly pollers: number;
+  readonly backlog: number;
+}
+
+async function pollers(remote: Remote, name: string, kind: keyof typeof QUEUE_TYPES): Promise<Queue> {
   const { connection, namespace } = remote;
-  const request = { namespace, taskQueue: { name }, taskQueueType: QUEUE_TYPES[kind] };
+  const request = { namespace, taskQueue: { name }, taskQueueType: QUEUE_TYPES[kind], reportStats: true };
   // The enumeration itself is in a package that is no dependency of ours.
   // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment
   const described = await remote.call(() => connection.workflowService.describeTaskQueue(request));
-  return described.pollers.length;
+  return { pollers: described.pollers.length, backlog: Number(described.stats?.approximateBacklogCount ?? 0) };
 }

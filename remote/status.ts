@@ -14,6 +14,7 @@ import { askBatch, askPage, batchResult, countWorkers, describeBatch } from './b
 import type { Execution, Workers } from './batches.ts';
 import type { Remote } from './connection.ts';
 import { storedCounts } from './store-counts.ts';
+import type { BatchPhase } from './store-counts.ts';
 
 export interface RunStatus {
   readonly run: string;
@@ -32,6 +33,8 @@ export interface RunStatus {
   /** Items per second, and seconds until the last one; only where they mean something. */
   readonly rate?: number;
   readonly secondsLeft?: number;
+  /** Why the batch has failed. */
+  readonly error?: { readonly code: string; readonly message: string };
   /** What is worth knowing and is no error. */
   readonly notes: readonly string[];
 }
@@ -62,6 +65,7 @@ export async function runStatus(places: StatusPlaces, id: string): Promise<RunSt
     counts,
     source: 'store',
     ...known(execution),
+    ...(execution.failure && { error: execution.failure }),
     notes: (await readRun(store, run))
       ? []
       : [`the store ${store.root} has no run ${run}: name its store with --store`],
@@ -72,10 +76,10 @@ async function openStatus(places: StatusPlaces, execution: Execution): Promise<R
   const { remote, store } = places;
   const { run, input } = execution;
   const workers = input && (await countWorkers(remote, input.deviceQueue));
-  const batch = workers?.workflows === 0 ? undefined : await askBatch(remote, run);
+  const { batch, refusal } = workers?.workflows === 0 ? {} : await asked(remote, run);
   const counts = batch
     ? await workflowCounts(remote, batch)
-    : await storedCounts(store, asRunId(run), true).then((found) => filledUp(found, input?.items ?? 0));
+    : await storedCounts(store, asRunId(run), 'open').then((found) => filledUp(found, input?.items ?? 0));
   return {
     run,
     state: batch?.state ?? 'running',
@@ -85,8 +89,19 @@ async function openStatus(places: StatusPlaces, execution: Execution): Promise<R
     ...known(execution),
     ...(workers && { workers }),
     ...pace(execution, counts),
-    notes: missingWorkers(workers, counts, batch !== undefined),
+    notes: refusal ? [refusal] : missingWorkers(workers, counts, batch !== undefined),
   };
+}
+
+/** A version that cannot go on with the run is worth a note: everything else is known without it. */
+async function asked(remote: Remote, run: string): Promise<{ batch?: BatchStatus; refusal?: string }> {
+  try {
+    const batch = await askBatch(remote, run);
+    return batch ? { batch } : {};
+  } catch (error) {
+    if (!isRefereeError(error) || error.code !== 'OtherVersion') throw error;
+    return { refusal: `${error.message}: ${error.hint}` };
+  }
 }
 
 /** Counts of the batch and of the pages that are open, which count their items themselves. */
@@ -106,15 +121,31 @@ export function filledUp(counts: ItemCounts, items: number): ItemCounts {
 
 async function closedCounts({ remote, store }: StatusPlaces, execution: Execution): Promise<ItemCounts> {
   const run = asRunId(execution.run);
+  const phase = phaseOf(execution);
   if (execution.state === 'completed') {
     const { counts } = await batchResult(remote, run);
     // Whatever is not done may have been done since, by a `referee run` on the same store.
     if (counts.done === total(counts)) return counts;
-    return (await readRun(store, run)) ? storedCounts(store, run, false) : counts;
+    return (await readRun(store, run)) ? storedCounts(store, run, phase) : counts;
   }
   return (await readRun(store, run))
-    ? storedCounts(store, run, false)
-    : { ...NO_ITEMS, cancelled: execution.input?.items ?? 0 };
+    ? storedCounts(store, run, phase)
+    : { ...NO_ITEMS, [phase === 'ended' ? 'failed' : 'cancelled']: execution.input?.items ?? 0 };
+}
+
+/** What items without a result are. */
+export function phaseOf(execution: Pick<Execution, 'state'> | undefined): BatchPhase {
+  switch (execution?.state) {
+    case 'running':
+      return 'open';
+    case 'completed':
+    case 'failed':
+      return 'ended';
+    case 'cancelled':
+    case 'terminated':
+    case undefined:
+      return 'cancelled';
+  }
 }
 
 /** Of a run that no server knows: begun by `run`, or closed longer ago than the server remembers. */
@@ -131,7 +162,7 @@ async function storedStatus({ store, remote }: StatusPlaces, id: string): Promis
       },
     );
   }
-  const counts = await storedCounts(store, run, false);
+  const counts = await storedCounts(store, run, 'cancelled');
   const isWhole = counts.cancelled === 0;
   return {
     run,
@@ -155,8 +186,8 @@ export async function withRejected(status: RunStatus, store: ObjectStore): Promi
 }
 
 function closedState({ state }: Execution, counts: ItemCounts): RunState {
-  if (counts.cancelled === 0 && counts.queued === 0 && counts.running === 0) return 'completed';
-  return state === 'failed' ? 'failed' : 'cancelled';
+  if (state === 'failed') return 'failed';
+  return counts.cancelled === 0 ? 'completed' : 'cancelled';
 }
 
 function known({ startedAt, closedAt, input }: Execution): Partial<RunStatus> {
@@ -182,8 +213,9 @@ function missingWorkers(workers: Workers | undefined, counts: ItemCounts, isAnsw
   if (!isAnswered) notes.push('no worker answers for workflows; counts are those of the store');
   if (workers.workflows === 0) notes.push('no worker polls the queue referee.workflows');
   if (workers.io === 0) notes.push('no worker polls the queue referee.io');
-  // A worker with all its lanes taken does not ask for more.
-  if (workers.device === 0 && counts.running === 0) notes.push(`no worker polls the queue ${workers.deviceQueue}`);
+  // A worker with all its lanes taken does not ask for more; if every item that is open waits, there is none.
+  if (workers.device === 0 && workers.waiting >= counts.running && counts.queued + counts.running > 0)
+    notes.push(`no worker polls the queue ${workers.deviceQueue}`);
   return notes;
 }
 

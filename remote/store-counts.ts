@@ -42,22 +42,21 @@ async function storedItem(store: ObjectStore, run: RunId, row: PromptRow): Promi
   return { row, state, step: result?.steps ?? 0, ...(result && { result }) };
 }
 
-/** What an item without a result is, where its batch is open or not. */
-export function countedAs({ state }: Pick<StoredItem, 'state'>, isOpen: boolean): keyof ItemCounts {
-  switch (state) {
-    case 'succeeded':
-      return 'done';
-    case 'failed':
-      return 'failed';
-    case 'started':
-      return isOpen ? 'running' : 'cancelled';
-    case 'missing':
-      return isOpen ? 'queued' : 'cancelled';
-  }
+/**
+ * How the batch of an item stands, which says what the item is without a result: `open`: it waits or is being searched;
+ * `ended`: it was given up, and the store could not be told; `cancelled`, or no batch at all: nobody is at it.
+ */
+export type BatchPhase = 'open' | 'ended' | 'cancelled';
+
+export function countedAs({ state }: Pick<StoredItem, 'state'>, phase: BatchPhase): keyof ItemCounts {
+  if (state === 'succeeded') return 'done';
+  if (state === 'failed' || phase === 'ended') return 'failed';
+  if (phase === 'cancelled') return 'cancelled';
+  return state === 'started' ? 'running' : 'queued';
 }
 
-export async function storedCounts(store: ObjectStore, run: RunId, isOpen: boolean): Promise<ItemCounts> {
+export async function storedCounts(store: ObjectStore, run: RunId, phase: BatchPhase): Promise<ItemCounts> {
   const counts = { queued: 0, running: 0, done: 0, failed: 0, cancelled: 0 };
-  for await (const item of storedItems(store, run)) counts[countedAs(item, isOpen)] += 1;
+  for await (const item of storedItems(store, run)) counts[countedAs(item, phase)] += 1;
   return counts;
 }

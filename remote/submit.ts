@@ -81,7 +81,7 @@ export async function submitSpec(places: StatusPlaces, request: SpecRequest): Pr
     return { ...common, begun: 'attached', notes };
   }
   const plan = made === 'exists' ? await planRound(places, run) : undefined;
-  if (plan && plan.continued + plan.started === 0)
+  if (plan && plan.continued + plan.started === 0 && isSummedUp(execution))
     return { ...common, begun: 'nothing', plan, notes: [...spec.notes, ...nothingToDo(run, plan)] };
   const { isAttached, isAccepted } = await startBatch(
     remote,
@@ -143,8 +143,8 @@ async function anotherRound(places: StatusPlaces, run: RunId, { execution, retry
   }
   const { items } = record;
   const plan = await planRound(places, run);
-  const wanted = retryFailed ? plan.failed : plan.continued + plan.started;
-  if (wanted === 0)
+  const wanted = plan.continued + plan.started + (retryFailed ? plan.failed : 0);
+  if (wanted === 0 && isSummedUp(execution))
     return { run, items, rejected: 0, begun: 'nothing', plan, notes: nothingToDo(run, plan, retryFailed) };
   const round = nextRound(execution, retryFailed);
   const of = { run, items, packDigest: record.pack.digest };
@@ -153,10 +153,16 @@ async function anotherRound(places: StatusPlaces, run: RunId, { execution, retry
     : batchInput(of, {}, round);
   const { isAccepted } = await startBatch(remote, input);
   const notes = [
-    retryFailed ? `${plan.failed} failed items are searched again` : planText(plan),
+    ...(retryFailed ? [`${plan.failed} failed items are searched again`] : []),
+    ...(retryFailed && wanted === plan.failed ? [] : [planText(plan)]),
     ...waiting(isAccepted),
   ];
   return { run, items, rejected: 0, begun: 'resumed', plan, notes };
+}
+
+/** Whether the last round came to its end; otherwise another one writes what is missing beside the items. */
+function isSummedUp(execution: Execution | undefined): boolean {
+  return (execution?.state ?? 'completed') === 'completed';
 }
 
 /** What a further round would find. */

@@ -65,7 +65,7 @@ export function parseResult(text: string, where: string): Result {
   try {
     data = JSON.parse(text);
   } catch (cause) {
-    throw new RefereeError('InvalidStore', `${where}: not JSON: ${quoted(text)}`, { cause });
+    throw new RefereeError('InvalidStore', `${where}: not JSON: ${quoted(text)}`, { cause, details: { file: where } });
   }
   const parsed = resultSchema.safeParse(data);
   if (parsed.success) return parsed.data;

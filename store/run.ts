@@ -253,10 +253,12 @@ function parseLine<T>(schema: z.ZodType<T>, text: string, where: string): T {
   try {
     data = JSON.parse(text);
   } catch (cause) {
-    throw new RefereeError('InvalidStore', `${where}: not JSON: ${quoted(text)}`, { cause });
+    throw new RefereeError('InvalidStore', `${where}: not JSON: ${quoted(text)}`, { cause, details: { file: where } });
   }
   const parsed = schema.safeParse(data);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
-  throw new RefereeError('InvalidStore', `${where}: "${issue.path.join('.')}": ${issue.message}`);
+  throw new RefereeError('InvalidStore', `${where}: "${issue.path.join('.')}": ${issue.message}`, {
+    details: { file: where },
+  });
 }

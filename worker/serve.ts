@@ -23,6 +23,8 @@ import { deviceQueue, IO_QUEUE, WORKFLOW_QUEUE } from '../workflows/ids.ts';
 import { workflowBundle } from './bundle.ts';
 import type { Connected } from './connect.ts';
 import type { Log } from './log.ts';
+import { deploymentOptions } from './version.ts';
+import type { WorkerVersion } from './version.ts';
 
 export type Role = 'workflows' | 'io' | 'device';
 export const ROLES: readonly Role[] = ['workflows', 'io', 'device'];
@@ -43,6 +45,8 @@ export interface WorkerSettings {
   readonly drainSeconds: number;
   /** For people who look at Temporal's own pages. */
   readonly identity?: string | undefined;
+  /** Of the code of the workflows; without it workers take the tasks of any version. */
+  readonly version?: WorkerVersion | undefined;
 }
 
 export interface WorkerListeners {
@@ -121,7 +125,7 @@ export async function serve(
   { onError, onReady, log }: WorkerListeners,
   signal: AbortSignal,
 ): Promise<void> {
-  const { roles, drainSeconds, identity, store } = settings;
+  const { roles, drainSeconds, identity, store, version } = settings;
   const common = {
     connection,
     namespace,
@@ -138,7 +142,9 @@ export async function serve(
   };
   const workers: Worker[] = [];
   if (roles.includes('workflows')) {
-    workers.push(await Worker.create({ ...common, taskQueue: WORKFLOW_QUEUE, workflowBundle: await workflowBundle() }));
+    const versioned = version && { workerDeploymentOptions: deploymentOptions(version) };
+    const bundle = { taskQueue: WORKFLOW_QUEUE, workflowBundle: await workflowBundle() };
+    workers.push(await Worker.create({ ...common, ...versioned, ...bundle }));
   }
   if (roles.includes('io')) {
     const activities = { ...createIoActivities({ store }) };

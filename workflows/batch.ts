@@ -3,10 +3,10 @@
  * of the run.
  */
 import {
+  ActivityFailure,
   allHandlersFinished,
   ApplicationFailure,
   CancellationScope,
-  ChildWorkflowFailure,
   condition,
   continueAsNew,
   isCancellation,
@@ -17,6 +17,7 @@ import {
 import type { ChildWorkflowHandle } from '@temporalio/workflow';
 
 import { ControlState } from './control.ts';
+import { codeOf } from './failure-code.ts';
 import { pageId } from './ids.ts';
 import type { BatchInput, BatchResult, BatchStatus, ControlRequest, ItemCounts, RunState } from './messages.ts';
 import { acceptedUpdate, controlSignal, controlUpdate, NO_ITEMS, statusQuery } from './messages.ts';
@@ -136,8 +137,7 @@ class Batch {
       return (await handle.result()).counts;
     } catch (error) {
       if (isCancellation(error)) return { ...NO_ITEMS, cancelled: size };
-      const cause = error instanceof ChildWorkflowFailure ? error.cause : error;
-      this.#failure ??= codeOf(cause);
+      this.#failure ??= codeOf(error);
       return { ...NO_ITEMS, failed: size };
     }
   }
@@ -165,14 +165,25 @@ class Batch {
     }
   }
 
-  /** Sums up in the store; a store that is away then does not change what the run came to. */
+  /**
+   * Sums up in the store. A run whose sum cannot be written has failed, whatever became of its items; one that was
+   * cancelled stays so, and its next round writes it.
+   */
   async #finish(state: 'completed' | 'cancelled' | 'failed'): Promise<void> {
     const { run, items, itemsPerPage, tuning } = this.#input;
     const rest = queuedFrom(items, itemsPerPage, this.#next);
     this.#counts = settled(addCounts(this.#counts, rest));
     this.#next = this.#pages;
-    await finaliseActivities(tuning).finaliseRun({ v: 1, run, items });
-    this.#state = state;
+    const isCancelled = state === 'cancelled';
+    try {
+      await finaliseActivities(tuning, { isShort: isCancelled }).finaliseRun({ v: 1, run, items });
+      this.#state = state;
+    } catch (error) {
+      if (!(error instanceof ActivityFailure)) throw error;
+      this.#state = isCancelled ? 'cancelled' : 'failed';
+      if (isCancelled) return;
+      throw ApplicationFailure.nonRetryable('the results could not be summed up in the store', codeOf(error));
+    }
   }
 
   #continued(): BatchInput {
@@ -201,11 +212,4 @@ function checkRequest({ window }: ControlRequest): void {
       'InvalidOption',
     );
   }
-}
-
-function codeOf(error: unknown): string {
-  let cause = error;
-  while (cause instanceof Error && !(cause instanceof ApplicationFailure) && cause.cause !== undefined)
-    cause = cause.cause;
-  return (cause instanceof ApplicationFailure ? cause.type : undefined) ?? 'Internal';
 }

@@ -9,15 +9,22 @@ import {
   condition,
   isCancellation,
   setHandler,
+  setWorkflowOptions,
+  workflowInfo,
 } from '@temporalio/workflow';
 
 import type { OptimiseChunkResult } from '../activities/contracts.ts';
 import { ControlState } from './control.ts';
+import { codeOf } from './failure-code.ts';
 import type { InversionInput, ItemOutcome } from './messages.ts';
 import { controlSignal } from './messages.ts';
 import { deviceActivities, ioActivities } from './options.ts';
 import { chunkPriority, IDLE_CHUNKS, idleAfter } from './plan.ts';
 
+// With versioned workers an item ends on the code that began it: it lives for minutes, so old workers are soon free. Runs
+// and pages live for days and move on to new code, which is the workers' default. A server refuses a behaviour from
+// workers without a version, hence the question.
+setWorkflowOptions(() => (isVersioned() ? { versioningBehavior: 'PINNED' } : {}), inversion);
 export async function inversion(input: InversionInput): Promise<ItemOutcome> {
   const { run, item, index, retryFailed } = input;
   const control = new ControlState(input.control);
@@ -50,6 +57,10 @@ export async function inversion(input: InversionInput): Promise<ItemOutcome> {
     await recordFailure(input, code);
     return { state: 'failed', code };
   }
+}
+
+function isVersioned(): boolean {
+  return (workflowInfo().currentDeploymentVersion?.deploymentName ?? '') !== '';
 }
 
 /** One chunk; `paused` when it was stopped to be gone on with later. */
@@ -89,11 +100,4 @@ async function recordFailure(input: InversionInput, code: string): Promise<void>
       if (!(error instanceof ActivityFailure)) throw error;
     }
   });
-}
-
-function codeOf(error: unknown): string {
-  const cause = error instanceof ActivityFailure ? error.cause : error;
-  if (cause instanceof ApplicationFailure) return cause.type ?? 'Internal';
-  // A timeout: the worker died or hung in every attempt.
-  return 'WorkerLost';
 }

@@ -57,6 +57,8 @@ export interface Tuning {
   readonly longestRetrySeconds?: number;
   /** Attempts at a chunk, 8 by default. */
   readonly attempts?: number;
+  /** Attempts at what needs no device, 20 by default. */
+  readonly ioAttempts?: number;
 }
 
 /** Where a batch goes on that continued as new. */

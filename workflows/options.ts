@@ -19,6 +19,8 @@ const CHUNK_SLACK_SECONDS = 900;
 const CHUNK_ATTEMPTS = 8;
 /** The store may be away for longer than a device is broken. */
 const IO_ATTEMPTS = 20;
+/** Where somebody waits for the end of what was cancelled. */
+const SHORT_ATTEMPTS = 5;
 
 function heartbeatMs(tuning: Tuning | undefined): number {
   return (tuning?.heartbeatSeconds ?? HEARTBEAT_SECONDS) * 1000;
@@ -43,17 +45,21 @@ export function ioActivities(tuning: Tuning | undefined): IoActivities {
     taskQueue: IO_QUEUE,
     startToCloseTimeout: '5 minutes',
     heartbeatTimeout: heartbeatMs(tuning),
-    retry: retry(IO_ATTEMPTS, tuning),
+    retry: retry(tuning?.ioAttempts ?? IO_ATTEMPTS, tuning),
   });
 }
 
 /** The end of a run of 100 000 items reads 100 000 results: minutes, with a beat per batch of them. */
-export function finaliseActivities(tuning: Tuning | undefined): Pick<IoActivities, 'finaliseRun'> {
+export function finaliseActivities(
+  tuning: Tuning | undefined,
+  { isShort }: { readonly isShort: boolean },
+): Pick<IoActivities, 'finaliseRun'> {
+  const attempts = tuning?.ioAttempts ?? IO_ATTEMPTS;
   return proxyActivities<IoActivities>({
     taskQueue: IO_QUEUE,
     startToCloseTimeout: '4 hours',
     heartbeatTimeout: '2 minutes',
-    retry: retry(IO_ATTEMPTS, tuning),
+    retry: retry(isShort ? Math.min(SHORT_ATTEMPTS, attempts) : attempts, tuning),
   });
 }
 

@@ -33,6 +33,12 @@ interface Listed {
   readonly message?: string;
 }
 
+/** Of an item that its batch has given up while the store was away or full. */
+const UNRECORDED = {
+  code: 'StoreUnavailable',
+  message: 'given up; the reason could not be written to the store: referee retry goes on with it',
+};
+
 const HELP = `
 Examples:
   referee items r0123456789ab
@@ -48,12 +54,14 @@ export function configureItems(command: Command, context: Context): void {
 
 async function items(id: string, flags: ItemsFlags, context: Context): Promise<void> {
   await withRemote(flags, context, async ({ remote, store }) => {
-    const [{ describeBatch }, { countedAs, storedItems }, { readRejections }, { readRun }] = await Promise.all([
-      import('../../remote/batches.ts'),
-      import('../../remote/store-counts.ts'),
-      import('../../activities/rejections.ts'),
-      import('../../store/run.ts'),
-    ]);
+    const [{ describeBatch }, { phaseOf }, { countedAs, storedItems }, { readRejections }, { readRun }] =
+      await Promise.all([
+        import('../../remote/batches.ts'),
+        import('../../remote/status.ts'),
+        import('../../remote/store-counts.ts'),
+        import('../../activities/rejections.ts'),
+        import('../../store/run.ts'),
+      ]);
     const run = asRunId(id);
     if (!(await readRun(store, run))) {
       throw new RefereeError('NotFound', `run ${run} is not in the store ${store.root}`, {
@@ -61,7 +69,7 @@ async function items(id: string, flags: ItemsFlags, context: Context): Promise<v
         details: { run },
       });
     }
-    const isOpen = (await describeBatch(remote, run))?.state === 'running';
+    const phase = phaseOf(await describeBatch(remote, run));
     const listed: Listed[] = [];
     const tell = (item: Listed): void => {
       if (flags.state !== undefined && item.state !== flags.state) return;
@@ -71,9 +79,10 @@ async function items(id: string, flags: ItemsFlags, context: Context): Promise<v
     for await (const item of storedItems(store, run)) {
       const { index, item: name, prompt, seed, id: own } = item.row;
       const named = { item: name, index, ...(own !== undefined && { id: own }) };
-      const { scores, error } = item.result ?? {};
+      const state = countedAs(item, phase);
+      const { scores, error } = item.result ?? (state === 'failed' ? { error: UNRECORDED } : {});
       const outcome = { ...(scores && { scores }), ...(error && { error }) };
-      tell({ ...named, state: countedAs(item, isOpen), step: item.step, prompt, seed, ...outcome });
+      tell({ ...named, state, step: item.step, prompt, seed, ...outcome });
     }
     for (const rejection of await readRejections(store, run)) tell({ ...rejection });
     if (flags.json === true) printDocument(context, { run, items: listed });

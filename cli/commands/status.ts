@@ -59,7 +59,7 @@ async function list(flags: RemoteFlags, context: Context): Promise<void> {
 
 /** For people. */
 export function statusLines(status: RunStatus): string[] {
-  const { run, items, workers, notes } = status;
+  const { run, items, workers, error, notes } = status;
   return [
     `run      ${run}: ${items} ${items === 1 ? 'item' : 'items'}, ${summaryText(status)}`,
     ...(workers
@@ -68,6 +68,7 @@ export function statusLines(status: RunStatus): string[] {
     ...(status.rejected === undefined
       ? []
       : [`rejected ${status.rejected} lines: referee items ${run} --state rejected`]),
+    ...(error ? [`error    ${error.code}: ${oneLine(error.message)}; go on with: referee resume ${run}`] : []),
     ...notes.map((note) => `note     ${oneLine(note)}`),
   ];
 }

@@ -89,14 +89,15 @@ function show(
   return now;
 }
 
-function throwByEnd({ run, state, items, counts }: RunStatus): void {
+function throwByEnd({ run, state, items, counts, error }: RunStatus): void {
   if (state === 'cancelled') {
     throw new RefereeError('Interrupted', `run ${run} was cancelled: ${counts.done} of ${items} done`, {
       hint: `go on with: referee resume ${run}`,
     });
   }
   if (state === 'failed') {
-    throw new RefereeError('ItemsFailed', `run ${run} ended before its items did: ${counts.done} of ${items} done`, {
+    const why = error ? `${error.message} (${error.code})` : 'it ended before its items did';
+    throw new RefereeError('ItemsFailed', `run ${run} failed: ${why}; ${counts.done} of ${items} done`, {
       hint: `go on with: referee resume ${run}`,
     });
   }

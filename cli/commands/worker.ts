@@ -4,7 +4,9 @@
 import type { Command } from 'commander';
 
 import { DEFAULT_LANES } from '../../activities/defaults.ts';
+import { DEFAULT_DEPLOYMENT } from '../../worker/version.ts';
 import { isDeviceClass } from '../../workflows/ids.ts';
+import { defaultStore } from '../asked.ts';
 import type { Provider } from '../providers.ts';
 import { PROVIDERS } from '../providers.ts';
 import type { Context } from '../context.ts';
@@ -17,17 +19,22 @@ saved at their next step and go on elsewhere; the second signal ends it at once,
 checkpoints. The address, namespace and keys of the server are also taken from TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and
 the other variables and profiles of Temporal's own tools.
 
+With a build id, workflow tasks are versioned: items stay with the version that began them, runs move on to the current
+version, which Temporal's own tool names (temporal worker deployment set-current-version). Searches are not versioned.
+
 Examples:
   referee worker --store s3://bucket/runs
   referee worker --store /data/runs --lanes 4 --health :8080 --metrics :9090 --json
   referee worker --store /data/runs --roles workflows,io --address temporal:7233
+  referee worker --store s3://bucket/runs --roles workflows,io --build-id "$(git rev-parse --short HEAD)"
 
 Exit codes: 0 drained, 1 not drained in time or second signal, 2 input or usage, 75 no server or the device is gone:
 start it again.`;
 
 export function configureWorker(command: Command, context: Context): void {
+  const { buildId } = context.environment;
   command
-    .option('--store <folder>', 'where results and checkpoints are kept', 'runs')
+    .option('--store <store>', 'folder or URL for results and checkpoints', defaultStore(context))
     .option('--pack <name>', 'name of a pack, or its folder', 'shapes')
     .addOption(wholeFlag('lanes', { min: 1, max: 256 }, 'searches that share the device').default(DEFAULT_LANES))
     .addOption(choiceFlag('provider', PROVIDERS, 'what computes').default('auto'))
@@ -37,6 +44,8 @@ export function configureWorker(command: Command, context: Context): void {
     .addOption(wholeFlag('connect-seconds', { min: 0, max: 86_400 }, 'to wait for the server').default(60))
     .option('--class <name>', 'of the device; results have the same bytes within one', classOf, 'default')
     .option('--roles <list>', 'of workflows, io, device: what this worker does (default: all)')
+    .option('--build-id <id>', 'version of the workflows (default: REFEREE_BUILD_ID, or none)', buildId)
+    .option('--deployment <name>', 'of which that is a version', DEFAULT_DEPLOYMENT)
     .option('--health <[host:]port>', 'answers GET /healthz, and /readyz when it takes work')
     .option('--metrics <[host:]port>', 'answers GET /metrics in the format of Prometheus')
     .addOption(wholeFlag('drain-seconds', { min: 1, max: 3600 }, 'until it ends after a signal, at most').default(100))

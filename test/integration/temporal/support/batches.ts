@@ -78,26 +78,39 @@ export function startBatch(
   });
 }
 
+export interface WorkerOptions {
+  /** Modules that are loaded before the command. */
+  readonly preload?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** `referee worker` from its sources, in a process of its own. */
 export class WorkerProcess {
   readonly #child: ChildProcess;
   readonly ended: Promise<number | null>;
   said = '';
 
-  private constructor(argv: readonly string[]) {
+  private constructor(argv: readonly string[], { preload = [], env = {} }: WorkerOptions) {
     const tsx = fileURLToPath(import.meta.resolve('tsx'));
     const main = fileURLToPath(new URL('../../../../cli/main.ts', import.meta.url));
-    this.#child = spawn(process.execPath, ['--import', tsx, main, 'worker', ...argv], {
+    const imports = [tsx, ...preload].flatMap((file) => ['--import', file]);
+    this.#child = spawn(process.execPath, [...imports, main, 'worker', ...argv], {
       stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ...env },
     });
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.said += text));
     this.ended = once(this.#child, 'close').then(([code]) => code as number | null);
   }
 
   /** Resolves when it takes work. */
-  static async start(address: string, store: string, more: readonly string[] = []): Promise<WorkerProcess> {
+  static async start(
+    address: string,
+    store: string,
+    more: readonly string[] = [],
+    options: WorkerOptions = {},
+  ): Promise<WorkerProcess> {
     const device = ['--provider', 'cpu', '--threads', '1', '--json'];
-    const worker = new WorkerProcess(['--address', address, '--store', store, ...device, ...more]);
+    const worker = new WorkerProcess(['--address', address, '--store', store, ...device, ...more], options);
     await worker.saying('ready: takes work');
     return worker;
   }
