@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -176,19 +176,30 @@ test('a device thread that ends: the worker ends with 75, and another one goes o
   const run = await submitted(at, await prompts(1), '--method', 'distil', '--steps', '400');
   await own.saying('"checkpoint"');
   own.kill('SIGUSR2');
-  expect([await own.ended, own.said.slice(-1500)]).toEqual([75, expect.stringContaining("DeviceLost")]);
+  expect([await own.ended, own.said.slice(-1500)]).toEqual([75, expect.stringContaining('DeviceLost')]);
   expect(own.said).toMatch(/"code":"DeviceLost"/);
   const next = await worker(store, ['--roles', 'device']);
   expect((await at('watch', run)).code).toBe(0);
   await Promise.all([next, other].map((each) => each.stop()));
 });
 
+/** Takes all the space that its file system has left. */
+function fill(file: string): void {
+  for (const bytes of [65_536, 4096]) {
+    try {
+      for (;;) appendFileSync(file, Buffer.alloc(bytes));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    }
+  }
+}
+
 test('a store that gets full: submit refuses what cannot fit; in the middle the batch waits for space', async () => {
   if (!canMount) throw new Error('needs root on Linux: a small file system is mounted for this test');
   const store = mountedFolder('3m');
   const at = cli(store);
   const filler = join(store, 'filler');
-  writeFileSync(filler, Buffer.alloc(2_990_000));
+  fill(filler);
   const refused = await at('submit', await prompts(3), ...SHORT);
   expect([refused.code, refused.stdout]).toEqual([2, '']);
   expect(refused.stderr).toMatch(
@@ -199,7 +210,7 @@ test('a store that gets full: submit refuses what cannot fit; in the middle the 
   const own = await worker(store);
   const run = await submitted(at, await prompts(1), ...LONG.slice(0, 2), '--steps', '600', '--no-previews');
   await own.saying('"checkpoint"');
-  writeFileSync(filler, Buffer.alloc(2_990_000), { flag: 'w' });
+  fill(filler);
   await own.saying('"code":"StoreFull"');
   expect(await statusOf(at, run)).toMatchObject({ state: 'running' });
   rmSync(filler);
