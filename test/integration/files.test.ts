@@ -140,7 +140,14 @@ describe('one prompt', () => {
   test('leaves what was asked: run, prompts, spec', () => {
     const { pack, versions } = readJson(`items/${item}/result.json`);
     expect(readJson('run.json')).toEqual({ v: 1, run, items: 1, pack, versions });
-    expect(lines(read('prompts/part-00000.jsonl').toString())).toEqual([{ index: 0, item, prompt: PROMPT, seed: 7 }]);
+    const asked = {
+      index: 0,
+      item,
+      prompt: PROMPT,
+      seed: 7,
+      overrides: expect.objectContaining({ steps: 12 }) as unknown,
+    };
+    expect(lines(read('prompts/part-00000.jsonl').toString())).toEqual([asked]);
     expect(readJson(`items/${item}/spec.json`)).toMatchObject({
       v: 1,
       item,
