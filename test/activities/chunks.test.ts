@@ -78,7 +78,11 @@ describe('why an attempt is told to stop, and what follows', () => {
     const ghost = await attempt(bench, run, { onEvent: after(step + 3, flags) });
     await expect(ghost.end).rejects.toBeInstanceOf(CancelledFailure);
     expect(ghost.events.filter(({ type }) => type === 'step').length).toBeGreaterThanOrEqual(3);
-    expect(snapshot(run.folder)).toEqual(before);
+    const left = snapshot(run.folder);
+    expect(left).toMatchObject(before);
+    // Its log alone, which is its own.
+    const added = Object.keys(left).filter((name) => !(name in before));
+    expect(added).toEqual([expect.stringMatching(/^r\w+\/logs\/i\w+\/\w+\.jsonl$/)]);
   });
 
   test('a process that stood still for longer than the heartbeat allows writes nothing more', async () => {
