@@ -54,13 +54,14 @@ function fixOf(code: string): string | undefined {
   }
 }
 
-async function server({ call, connection, address, namespace }: Remote): Promise<Finding> {
-  const { serverVersion } = await call(() => connection.workflowService.getSystemInfo({}));
-  await call(() => connection.workflowService.describeNamespace({ namespace }));
+async function server(remote: Remote): Promise<Finding> {
+  const { connection, address, namespace } = remote;
+  const { serverVersion } = await remote.call(() => connection.workflowService.getSystemInfo({}));
+  await remote.call(() => connection.workflowService.describeNamespace({ namespace }));
   return {
     name: NAME,
     state: 'ok',
-    found: `server ${serverVersion ?? 'of unknown version'} answers at ${address}, namespace ${namespace}`,
+    found: `server ${serverVersion || 'of unknown version'} answers at ${address}, namespace ${namespace}`,
     facts: { address, namespace, version: serverVersion },
   };
 }
@@ -90,23 +91,20 @@ async function workers(remote: Remote, queue: string | undefined): Promise<Findi
 
 /** Of tasks without a key. */
 const DEFAULT_PRIORITY = '3';
-/** Of gRPC's enumeration of queues. */
+/** Of the protocol's enumeration `TaskQueueType`. */
 const ACTIVITY_QUEUE = 2;
 
 /**
  * The server counts added tasks by their keys and the backlog by where it keeps them: tasks of another key that wait under
  * the default key are not sorted (Temporal 1.29.1, with and without `matching.useNewMatcher`).
  */
-async function priorities({ call, connection, namespace }: Remote, queue: string): Promise<Finding> {
-  const answer = await call(() =>
-    connection.workflowService.describeTaskQueue({
-      namespace,
-      taskQueue: { name: queue },
-      taskQueueType: ACTIVITY_QUEUE,
-      reportStats: true,
-    }),
-  );
-  return { name: `${NAME} priorities`, ...prioritiesOf(answer.statsByPriorityKey ?? {}) };
+async function priorities(remote: Remote, queue: string): Promise<Finding> {
+  const { connection, namespace } = remote;
+  const request = { namespace, taskQueue: { name: queue }, taskQueueType: ACTIVITY_QUEUE, reportStats: true };
+  // The enumeration itself is in a package that is no dependency of ours.
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment
+  const answer = await remote.call(() => connection.workflowService.describeTaskQueue(request));
+  return { name: `${NAME} priorities`, ...prioritiesOf(answer.statsByPriorityKey) };
 }
 
 interface KeyStats {
