@@ -61,7 +61,7 @@ async function server(remote: Remote): Promise<Finding> {
   return {
     name: NAME,
     state: 'ok',
-    found: `server ${serverVersion} answers at ${address}, namespace ${namespace}`,
+    found: `server ${serverVersion || 'of unknown version'} answers at ${address}, namespace ${namespace}`,
     facts: { address, namespace, version: serverVersion },
   };
 }
@@ -91,7 +91,7 @@ async function workers(remote: Remote, queue: string | undefined): Promise<Findi
 
 /** Of tasks without a key. */
 const DEFAULT_PRIORITY = '3';
-/** Of gRPC's enumeration of queues. */
+/** Of the protocol's enumeration `TaskQueueType`. */
 const ACTIVITY_QUEUE = 2;
 
 /**

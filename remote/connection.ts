@@ -12,6 +12,8 @@ export interface RemoteSettings {
   readonly namespace?: string | undefined;
   /** Of `temporal.toml`. */
   readonly profile?: string | undefined;
+  /** How long an answer is waited for; 8 by default. */
+  readonly connectSeconds?: number;
   /** Instead of the variables of the process. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
@@ -41,7 +43,7 @@ export async function openRemote(settings: RemoteSettings = {}): Promise<Remote>
   const connection = await guarded(address, () =>
     Connection.connect({
       address,
-      connectTimeout: CONNECT_SECONDS * 1000,
+      connectTimeout: 1000 * (settings.connectSeconds ?? CONNECT_SECONDS),
       ...(tls !== undefined && { tls }),
       ...(apiKey !== undefined && { apiKey }),
       ...(metadata !== undefined && { metadata }),

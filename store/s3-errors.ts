@@ -117,6 +117,17 @@ export interface FailedCall {
 const PERMISSIONS =
   'needed are s3:GetObject, s3:PutObject and s3:DeleteObject on the objects and s3:ListBucket on the bucket';
 
+/** The server does not know who is asking, whatever that one may do. */
+const UNKNOWN_CALLER = new Set([
+  'InvalidAccessKeyId',
+  'SignatureDoesNotMatch',
+  'ExpiredToken',
+  'InvalidToken',
+  'XAdminUserNotFound',
+]);
+const CREDENTIALS =
+  'check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the profile or role: they are wrong or have expired';
+
 /** One line of ours for what was thrown; errors of ours are left as they are. */
 export function explained(error: unknown, { store, verb, attempts, object = store }: FailedCall): unknown {
   if (isRefereeError(error)) return error;
@@ -142,7 +153,7 @@ export function explained(error: unknown, { store, verb, attempts, object = stor
     case 'denied':
       return new RefereeError('InvalidStore', `${where}: cannot ${verb}, no permission (${code})`, {
         cause,
-        hint: PERMISSIONS,
+        hint: UNKNOWN_CALLER.has(code) ? CREDENTIALS : PERMISSIONS,
       });
     case 'full':
       return new RefereeError('StoreFull', `${where}: no space left, or a quota is reached (${code})`, { cause });

@@ -99,9 +99,12 @@ async function checkAll(flags: DoctorFlags, context: Context, checking: Checking
   const { checkServer } = await import('../../remote/check-server.ts');
   const { address, namespace, temporalProfile: profile } = flags;
   const { temporal } = context.environment;
+  const isNamed = address !== undefined;
+  // Where nobody has named a server one of this machine is looked for, which answers at once.
+  const patience = isNamed || temporal || profile !== undefined ? {} : { connectSeconds: 2 };
   await checkServer({
-    settings: { address, namespace, profile, ...(temporal && { env: temporal }) },
-    isNeeded: address !== undefined,
+    settings: { address, namespace, profile, ...(temporal && { env: temporal }), ...patience },
+    isNeeded: isNamed,
     packDigest: examined.packDigest,
     onFinding: checking.onFinding,
   });

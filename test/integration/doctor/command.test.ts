@@ -1,7 +1,9 @@
 import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import type { Finding } from '../../../activities/doctor/finding.ts';
 import { BenchmarkSchema } from '../../../activities/benchmarks.ts';
@@ -84,7 +86,7 @@ describe('referee doctor', () => {
   });
 
   test.each([
-    [['--lanes', '0'], '--lanes: expected a whole number from 1 to 256, found 0'],
+    [['--lanes', '0'], '--lanes: expected a whole number from 1 to 256, found "0"'],
     [['--provider', 'cdua'], 'did you mean "cuda"?'],
     [['prompts.txt'], 'expected'],
   ])('does nothing for a call that is wrong: %j', async (argv, message) => {
@@ -110,9 +112,6 @@ describe('referee doctor --benchmark', () => {
   test('measures once, and a run with the same pack, provider and threads says how long it will take', async () => {
     const [cache, store] = [await temporaryFolder(), await temporaryFolder()];
     const run = ['run', 'a red circle', '--seeds', '1,2', '--steps', '2', '--store', store, ...ONE_DEVICE];
-    expect(
-      (await referee([...run, '--json'], { cache })).events.find(({ type }) => type === 'plan'),
-    ).not.toHaveProperty('secondsExpected');
     const words = ['doctor', ...ONE_DEVICE, '--lanes', '2', '--store', store, '--json'];
     const ended = await referee([...words, '--benchmark'], { cache });
     expect(ended.code).toBe(0);
@@ -125,10 +124,7 @@ describe('referee doctor --benchmark', () => {
     expect(JSON.parse(readFileSync(join(cache, 'benchmarks', file!), 'utf8'))).toEqual(kept);
     expect(findings.find(({ name }) => name === 'benchmark')?.found).toContain(file);
 
-    const again = await referee(
-      run.map((word) => (word === '1,2' ? '3,4' : word)),
-      { cache },
-    );
+    const again = await referee(run, { cache });
     expect(again.code).toBe(0);
     const date = kept.date.slice(0, 10);
     expect(again.stderr).toMatch(
@@ -144,8 +140,9 @@ describe('with a Temporal server', () => {
   let store: string;
   beforeAll(async () => {
     temporal = await startTemporal();
-    store = await temporaryFolder();
+    store = await mkdtemp(join(tmpdir(), 'referee-doctor-'));
   });
+  afterAll(() => rm(store, { recursive: true }));
   const doctor = (...more: string[]): Promise<Ended> =>
     referee(['doctor', ...ONE_DEVICE, '--store', store, '--address', temporal.address, '--json', ...more]);
 

@@ -8,6 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { openProfiledDevice } from '../../../models/runtime/node-device.ts';
 import { readPlacement } from '../../../models/runtime/placement.ts';
 import { encodeTinyModel } from '../../../models/runtime/tiny-model.ts';
+import { temporaryFolder } from '../../support/folder.ts';
 import { softwareVulkan } from '../../support/software-vulkan.ts';
 
 const event = (op_name: string, provider: string, node_index: string, name = `${op_name}_kernel_time`) => ({
@@ -40,11 +41,17 @@ test.each(['{', '{"a": 1}', '[1]'])('a profile that is none is refused: %s', (te
   expect(() => readPlacement('x', text)).toThrow();
 });
 
-const profiles = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('referee-profile-'));
+/** A temporary folder of this test alone, for the device's thread too, which inherits the variable. */
+async function ownTemporaryFolder(): Promise<string> {
+  const [folder, before] = [await temporaryFolder(), tmpdir()];
+  process.env['TMPDIR'] = folder;
+  onTestFinished(() => void (process.env['TMPDIR'] = before));
+  return folder;
+}
 
 describe('a device', () => {
   test('tells where its nodes ran, once, goes on computing, and leaves no profile', async () => {
-    const before = profiles();
+    const folder = await ownTemporaryFolder();
     const device = await openProfiledDevice({ provider: 'cpu', threads: 1 });
     onTestFinished(() => device.close());
     const model = encodeTinyModel({
@@ -59,6 +66,7 @@ describe('a device', () => {
     await device.load(model, { name: 'never run' });
     const x = { dtype: 'float32', shape: [1, 1], data: Float32Array.of(3) } as const;
     for (let time = 0; time < 2; time += 1) await session.run({ x });
+    expect(readdirSync(folder)).toEqual([expect.stringMatching(/^referee-profile-/)]);
     expect(await device.placement()).toEqual([
       { session: 'both', nodes: 2, onCpu: { MatMul: 1, Neg: 1 } },
       { session: 'never run', nodes: 0, onCpu: {} },
@@ -66,11 +74,11 @@ describe('a device', () => {
     expect((await session.run({ x }))['y']?.data).toEqual(Float32Array.of(-9));
     await expect(device.placement()).rejects.toThrow('was asked before');
     await device.close();
-    expect(profiles()).toEqual(before);
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   test('that is closed without having been asked leaves no profile either', async () => {
-    const before = profiles();
+    const folder = await ownTemporaryFolder();
     const device = await openProfiledDevice({ provider: 'cpu', threads: 1 });
     const model = encodeTinyModel({
       nodes: [{ op: 'Neg', inputs: ['x'], outputs: ['y'] }],
@@ -79,7 +87,7 @@ describe('a device', () => {
     });
     await device.load(model, { name: 'one' });
     await device.close();
-    expect(profiles()).toEqual(before);
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   const env = softwareVulkan();
