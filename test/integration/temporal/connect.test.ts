@@ -1,7 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterEach, beforeAll, expect, test } from 'vitest';
 
 import { connect } from '../../../index.ts';
 import type { RemoteRun } from '../../../index.ts';
@@ -21,9 +21,8 @@ beforeAll(async () => {
   ({ address } = await startTemporal());
 });
 
-afterAll(async () => {
-  await Promise.all(workers.map((worker) => worker.stop('SIGKILL')));
-});
+// Workers of a test that failed must not take the tasks of the next one: queues have fixed names.
+afterEach(() => Promise.all(workers.splice(0).map((worker) => worker.stop('SIGKILL'))));
 
 async function worker(store: string): Promise<WorkerProcess> {
   const started = await WorkerProcess.start(address, store);
