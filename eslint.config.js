@@ -75,6 +75,7 @@ export default tseslint.config(
     },
   },
   // The type checker knows Node's globals better than a list of names would.
-  { files: ['examples/**/*.mjs'], rules: { 'no-undef': 'off' } },
+  { files: ['test/**/*.mjs'], ...tseslint.configs.disableTypeChecked },
+  { files: ['**/*.mjs'], rules: { 'no-undef': 'off' } },
   { files: ['**/*.js'], ...tseslint.configs.disableTypeChecked },
 );

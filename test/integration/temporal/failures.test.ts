@@ -64,6 +64,28 @@ async function statusOf(at: ReturnType<typeof cli>, run: string): Promise<Status
   return (await at('status', run, '--json')).events[0] as unknown as StatusDocument;
 }
 
+// First in the file: the server takes a worker for polling for minutes after it was killed.
+test('a worker with another pack never gets the searches, and status names the queue that nobody polls', async () => {
+  const store = await temporaryFolder();
+  const at = cli(store);
+  const pack = join(await temporaryFolder(), 'other');
+  await cp(fileURLToPath(new URL('../../../packs/shapes', import.meta.url)), pack, { recursive: true });
+  const manifest = join(pack, 'manifest.json');
+  const { version, ...rest } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
+  writeFileSync(manifest, JSON.stringify({ ...rest, version: `${version}9` }));
+  const wrong = await worker(store, ['--pack', pack]);
+  const run = await submitted(at, await prompts(1), ...SHORT);
+  const note = await vi.waitUntil(
+    async () => (await statusOf(at, run)).notes.find((each) => each.includes('referee.gpu')),
+    { timeout: 60_000, interval: 300 },
+  );
+  expect(note).toMatch(/^no worker polls the queue referee\.gpu\.default\.[0-9a-f]{8}$/);
+  expect(wrong.said).not.toContain('"start"');
+  expect(await statusOf(at, run)).toMatchObject({ state: 'running', counts: { running: 1 } });
+  await at('cancel', run, '--now');
+  await wrong.stop();
+});
+
 test('an item fails: watch ends with 3, retry searches it again and leaves the others alone', async () => {
   const store = await temporaryFolder();
   const at = cli(store);
@@ -145,27 +167,6 @@ test('pause, cancel, cancel now, drain, and a second signal: what is said, and t
   second.kill('SIGCONT');
   expect(await second.ended).toBe(1);
   await at('cancel', run, '--now');
-});
-
-test('a worker with another pack never gets the searches, and status names the queue that nobody polls', async () => {
-  const store = await temporaryFolder();
-  const at = cli(store);
-  const pack = join(await temporaryFolder(), 'other');
-  await cp(fileURLToPath(new URL('../../../packs/shapes', import.meta.url)), pack, { recursive: true });
-  const manifest = join(pack, 'manifest.json');
-  const { version, ...rest } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
-  writeFileSync(manifest, JSON.stringify({ ...rest, version: `${version}9` }));
-  const wrong = await worker(store, ['--pack', pack]);
-  const run = await submitted(at, await prompts(1), ...SHORT);
-  const note = await vi.waitUntil(
-    async () => (await statusOf(at, run)).notes.find((each) => each.includes('referee.gpu')),
-    { timeout: 60_000, interval: 300 },
-  );
-  expect(note).toMatch(/^no worker polls the queue referee\.gpu\.default\.[0-9a-f]{8}$/);
-  expect(wrong.said).not.toContain('"start"');
-  expect(await statusOf(at, run)).toMatchObject({ state: 'running', counts: { running: 1 } });
-  await at('cancel', run, '--now');
-  await wrong.stop();
 });
 
 test('a device thread that ends: the worker ends with 75, and another one goes on', async () => {

@@ -1,15 +1,16 @@
 /**
- * @file Loaded before a worker (node --import): on SIGUSR2 its device thread ends, as one does that the driver kills.
+ * @file Loaded before a worker (node --import): after SIGUSR2 its device thread ends instead of taking its next call, as one
+ * does that the driver kills. In the middle of a call the whole process might end with it.
  */
 import { Worker } from 'node:worker_threads';
 
-const threads = new Set();
+let isLost = false;
 const { postMessage } = Worker.prototype;
 Worker.prototype.postMessage = function (...message) {
   // Node has threads of its own.
-  if (message[0]?.call !== undefined) threads.add(this);
-  return postMessage.apply(this, message);
+  if (isLost && message[0]?.call !== undefined) void this.terminate();
+  else postMessage.apply(this, message);
 };
 process.on('SIGUSR2', () => {
-  for (const thread of threads) void thread.terminate();
+  isLost = true;
 });
