@@ -8,6 +8,7 @@ import type { DType, Tensor } from '../../models/onnx/dtype.ts';
 import { DTYPES, elementCount } from '../../models/onnx/dtype.ts';
 import type { Value } from '../../models/onnx/graph.ts';
 import { isUnknown } from '../../models/onnx/shapes.ts';
+import { hasDifferences, tensorOfReals } from './differences.ts';
 import { openSafetensors } from '../../models/weights/safetensors.ts';
 
 export interface FeedOptions {
@@ -46,7 +47,7 @@ export async function feedsFor(inputs: readonly Value[], options: FeedOptions): 
 /** Normal numbers of a tensor's type, the same for the same seed and place. */
 export function randomTensor(dtype: DType, shape: readonly number[], seed: number, stream: number): Tensor {
   const values = normals({ key: philoxKey(seed), stream: STREAMS.initialLatent, step: stream }, elementCount(shape));
-  return { dtype, shape, data: dtype === 'float64' ? Float64Array.from(values) : values };
+  return tensorOfReals(dtype, shape, values);
 }
 
 /** A shape as large as this is a typing error rather than a wish. */
@@ -74,14 +75,15 @@ function sizesOf({ name, shape }: Value, sizes: ReadonlyMap<string, number>): nu
 }
 
 function drawn({ dtype, name }: Value, shape: readonly number[], seed: number, at: number): Tensor {
-  if (dtype === 'float32' || dtype === 'float64') return randomTensor(dtype, shape, seed, at);
+  if (hasDifferences(dtype)) return randomTensor(dtype, shape, seed, at);
   if (DTYPES[dtype].isFloat) throw notChecked(name, dtype);
   return filled({ dtype, name }, shape, 1);
 }
 
 function filled({ dtype, name }: Pick<Value, 'dtype' | 'name'>, shape: readonly number[], value: number): Tensor {
   const { array, isFloat, bytes } = DTYPES[dtype];
-  if (isFloat && bytes < 4) throw notChecked(name, dtype);
+  if (isFloat && !hasDifferences(dtype)) throw notChecked(name, dtype);
+  if (isFloat) return tensorOfReals(dtype, shape, new Float64Array(elementCount(shape)).fill(value));
   const data = new array(new ArrayBuffer(elementCount(shape) * bytes), 0, elementCount(shape));
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) data.fill(BigInt(Math.trunc(value)));
   else data.fill(value);
@@ -92,7 +94,7 @@ function filled({ dtype, name }: Pick<Value, 'dtype' | 'name'>, shape: readonly 
 export function notChecked(name: string, dtype: string): RefereeError {
   return new RefereeError(
     'InvalidInput',
-    `${quoted(name)} is ${dtype}: central differences need float32 or float64, leave --check out`,
+    `${quoted(name)} is ${dtype}: central differences need float16, float32 or float64, leave --check out`,
   );
 }
 

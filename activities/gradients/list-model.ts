@@ -27,15 +27,24 @@ export interface ModelListing {
   readonly problem: string | undefined;
 }
 
+export interface ListOptions {
+  /** Sizes of open dimensions, by symbol or by input and axis. */
+  readonly sizes?: Readonly<Record<string, number>>;
+  readonly straightThrough?: boolean;
+}
+
 /** @throws RefereeError for a file that is missing or no ONNX file */
-export async function listModel(model: string): Promise<ModelListing> {
+export async function listModel(
+  model: string,
+  { sizes, straightThrough = false }: ListOptions = {},
+): Promise<ModelListing> {
   const file = await openModelFile(model);
   const said = describe(file.bytes, model);
   const { producer, opset } = said;
   const operators = countOperators(said);
   let graph: Graph;
   try {
-    graph = await readGraph(file);
+    graph = await readGraph(file, sizes);
   } catch (error) {
     if (!isRefereeError(error)) throw error;
     const { inputs, outputs } = said;
@@ -50,7 +59,7 @@ export async function listModel(model: string): Promise<ModelListing> {
     outputs: graph.outputs.map(described),
     initializers: graph.initializers.map(({ value }) => described(value)),
     operators,
-    missing: missingRules(graph),
+    missing: missingRules(graph, { straightThrough }),
     problem: undefined,
   };
 }

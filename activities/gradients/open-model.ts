@@ -7,6 +7,7 @@ import { dirname, resolve } from 'node:path';
 
 import { RefereeError, quoted } from '../../errors.ts';
 import type { Graph } from '../../models/onnx/graph.ts';
+import type { ReadOptions } from '../../models/onnx/protobuf.ts';
 import { readModel } from '../../models/onnx/protobuf.ts';
 
 export interface ModelFile {
@@ -35,9 +36,9 @@ export async function openModelFile(name: string): Promise<ModelFile> {
   return { name, path, folder: dirname(path), bytes: new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) };
 }
 
-/** The graph, with the paths of its weights resolved. */
-export async function readGraph({ name, folder, bytes }: ModelFile): Promise<Graph> {
-  const graph = readModel(bytes, { name, folder });
+/** The graph, with the paths of its weights resolved; `sizes` of open dimensions as for `readModel`. */
+export async function readGraph({ name, folder, bytes }: ModelFile, sizes: ReadOptions['sizes'] = {}): Promise<Graph> {
+  const graph = readModel(bytes, { name, folder, sizes });
   const files = new Map<string, { readonly path: string; readonly size: number }>();
   for (const { external } of graph.initializers) {
     if (external && !files.has(external.file)) files.set(external.file, await weightsFile(external.file, folder, name));

@@ -22,6 +22,10 @@ export interface GradientRequest {
   /** Names of inputs or initializers; may be left out where only one input is a real number. */
   readonly wrt?: readonly string[];
   readonly output: string;
+  /** Sizes of dimensions that the model leaves open, fixed in what is written: by symbol, or by input and axis. */
+  readonly sizes?: Readonly<Record<string, number>>;
+  /** Passes gradients through the rounding of quantised numbers. */
+  readonly straightThrough?: boolean;
   /**
    * File for the weights, in the folder of `output` or below it, or such a folder. Without it weights of the model file are
    * embedded (beyond 2 GB: `<output>.data`), and weights that lie in other files stay there if the output is written to the
@@ -54,12 +58,12 @@ const MOST_EMBEDDED = 2 ** 31 - 1 - 2 ** 24;
 
 /** @throws RefereeError, one line, before anything is written */
 export async function writeGradient(request: GradientRequest): Promise<WrittenGradient> {
-  const { output, force = false } = request;
+  const { output, force = false, straightThrough = false } = request;
   const path = await placeOf(output);
   const source = await openModelFile(request.model);
   if (path === source.path) throw new RefereeError('InvalidInput', `${output}: is the model itself`);
   if (!force && (await exists(path))) throw alreadyThere(output);
-  const graph = await readGraph(source);
+  const graph = await readGraph(source, request.sizes);
   const initializers = graph.initializers.map(({ value }) => value);
   const of = chosen(request.of, { what: 'output', flag: 'of', values: graph.outputs, name: request.model });
   const wrt = chosen(request.wrt, {
@@ -70,7 +74,7 @@ export async function writeGradient(request: GradientRequest): Promise<WrittenGr
     name: request.model,
   });
   const names = (values: readonly Value[]): string[] => values.map(({ name }) => name);
-  const gradients = differentiated(graph, { of: names(of), wrt: names(wrt) });
+  const gradients = differentiated(graph, { of: names(of), wrt: names(wrt), straightThrough });
 
   const folder = dirname(path);
   const data = request.external === undefined ? `${path}.data` : await dataFileOf(request.external, path);

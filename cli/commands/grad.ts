@@ -19,6 +19,8 @@ interface GradFlags {
   readonly force?: boolean;
   readonly list?: boolean;
   readonly check?: boolean;
+  readonly fix?: Readonly<Record<string, number>>;
+  readonly straightThrough?: boolean;
   readonly dims?: Readonly<Record<string, number>>;
   readonly fill?: Readonly<Record<string, number>>;
   readonly feed?: string;
@@ -39,7 +41,9 @@ Exit code 3: --check found a gradient that does not agree with central differenc
 Examples:
   referee grad classifier.onnx --list
   referee grad classifier.onnx --of logits --wrt image --output classifier.grad.onnx --check
-  referee grad reader.onnx --of y --wrt x conv1.weight --output reader.grad.onnx --check --dims W=160`;
+  referee grad reader.onnx --of y --wrt x conv1.weight --output reader.grad.onnx --check --dims W=160
+  referee grad lstm.onnx --output lstm.grad.onnx --fix T=40
+  referee grad int8.onnx --output int8.grad.onnx --straight-through`;
 
 export function configureGrad(command: Command, context: Context): void {
   const pairs = (flag: string) => (text: string, before?: Readonly<Record<string, number>>) => ({
@@ -55,12 +59,23 @@ export function configureGrad(command: Command, context: Context): void {
     .option('--force', 'replace files that are there')
     .option('--list', 'only say what goes in, what comes out, and which nodes have no gradient rule')
     .option('--check', 'run what was written and compare with central differences of the model')
+    .option(
+      '--fix <name=size>',
+      'fix the size of a symbolic dimension in the written file; or <input>.<axis>=size',
+      pairs('fix'),
+    )
+    .option('--straight-through', 'pass gradients through the rounding of QuantizeLinear as if nothing were rounded')
     .option('--dims <name=size>', 'size of a symbolic dimension for --check; or <input>.<axis>=size', pairs('dims'))
     .option('--fill <input=number>', 'an input that holds this number everywhere, for --check', pairs('fill'))
     .option('--feed <file>', 'safetensors with inputs for --check (default: normal numbers; whole numbers are 1)')
     .addOption(wholeFlag('seed', { min: 0, max: Number.MAX_SAFE_INTEGER }, 'of --check (default: 0)'))
     .addOption(wholeFlag('directions', { min: 1, max: 100 }, 'random directions per name of --wrt (default: 2)'))
-    .addOption(toleranceFlag('tolerance', 'error allowed over the usual size of a derivative (default: 0.01)'))
+    .addOption(
+      toleranceFlag(
+        'tolerance',
+        'error allowed over the usual size of a derivative (default: 0.01, half precision 0.05)',
+      ),
+    )
     .option('--json', 'one JSON document on standard output')
     .addHelpText('after', HELP)
     .action((model: string, flags: GradFlags) => gradient(model, flags, context));
@@ -68,6 +83,8 @@ export function configureGrad(command: Command, context: Context): void {
 
 async function gradient(model: string, flags: GradFlags, { stdout }: Context): Promise<void> {
   const { list = false, check = false, output, json = false, of, wrt, external, force } = flags;
+  const { fix, straightThrough } = flags;
+  const reading = { ...(fix && { sizes: fix }), ...(straightThrough !== undefined && { straightThrough }) };
   const print = (document: object, lines: () => readonly string[]): void => {
     stdout.write(
       json ? `${JSON.stringify({ v: JSON_VERSION, ...document })}\n` : `${lines().map(oneLine).join('\n')}\n`,
@@ -75,14 +92,20 @@ async function gradient(model: string, flags: GradFlags, { stdout }: Context): P
   };
   if (list) {
     const { listModel } = await import('../../activities/gradients/list-model.ts');
-    const listing = await listModel(model);
+    const listing = await listModel(model, reading);
     print(listing, () => listingLines(listing));
     return;
   }
   if (output === undefined)
     throw new RefereeError('InvalidOption', '--output: expected a file to write, found nothing');
+  if (check && straightThrough === true) {
+    throw new RefereeError(
+      'InvalidOption',
+      '--check: differences of rounded numbers are steps and never agree with --straight-through, leave one of both out',
+    );
+  }
   const { writeGradient } = await import('../../activities/gradients/write-gradient.ts');
-  const given = { ...(of && { of }), ...(wrt && { wrt }), ...(external !== undefined && { external }) };
+  const given = { ...reading, ...(of && { of }), ...(wrt && { wrt }), ...(external !== undefined && { external }) };
   const written = await writeGradient({ model, output, ...given, ...(force !== undefined && { force }) });
   const report = check ? await checked(written, flags) : undefined;
   print({ ...writtenDocument(written), ...(report && { check: report }) }, () => [
@@ -110,9 +133,10 @@ async function checked(written: WrittenGradient, flags: GradFlags): Promise<Grad
 function parsePair(flag: string, text: string): Record<string, number> {
   const at = text.lastIndexOf('=');
   const value = Number(text.slice(at + 1));
-  const isSize = flag !== 'dims' || (Number.isSafeInteger(value) && value >= 0);
+  const isNumber = flag === 'fill';
+  const isSize = isNumber || (Number.isSafeInteger(value) && value >= 0);
   if (at < 1 || text.length === at + 1 || !Number.isFinite(value) || !isSize) {
-    throw invalidFlag(flag, flag === 'dims' ? '<name>=<whole number>' : '<input>=<number>', text);
+    throw invalidFlag(flag, isNumber ? '<input>=<number>' : '<name>=<whole number>', text);
   }
   return { [text.slice(0, at)]: value };
 }

@@ -12,6 +12,7 @@ import * as op from '../onnx/ops.ts';
 import { formatShape, sameShape } from '../onnx/shapes.ts';
 import { NON_DIFFERENTIABLE } from './non-differentiable.ts';
 import { ruleOf } from './registry.ts';
+import { isQuantiser, knowsQuantised, straightThrough } from './rules/quantisation.ts';
 import type { Rule, RuleContext } from './rule.ts';
 import { missingRule } from './rule.ts';
 import { reshapeLike } from './sizes.ts';
@@ -25,6 +26,8 @@ export interface OutputCotangent {
 export interface VjpOptions {
   /** Rules for single nodes, before the operator's own. */
   readonly overrides?: ReadonlyMap<Node, Rule>;
+  /** Passes cotangents through the rounding of `QuantizeLinear` as if nothing were rounded. Without it that is an error. */
+  readonly straightThrough?: boolean;
 }
 
 /**
@@ -36,7 +39,7 @@ export function vjp(
   b: GraphBuilder,
   outputs: readonly OutputCotangent[],
   wrt: readonly Value[],
-  { overrides = new Map() }: VjpOptions = {},
+  { overrides = new Map(), straightThrough: isStraight = false }: VjpOptions = {},
 ): (Value | undefined)[] {
   const nodes = [...b.nodes];
   const made = producers(nodes.filter((node) => !overrides.has(node)));
@@ -51,7 +54,8 @@ export function vjp(
     if (gradients.every((gradient) => gradient === undefined)) continue;
     if (!node.inputs.some((input) => input && reached.has(input))) continue;
     b.scope(`vjp/${node.name.replace(/^\//, '')}`, () => {
-      contribute(b, node, { gradients, reached, made, cotangents, rule: overrides.get(node) });
+      const own = overrides.get(node) ?? (isStraight && node.op === 'QuantizeLinear' ? straightThrough : undefined);
+      contribute(b, node, { gradients, reached, made, cotangents, rule: own });
     });
   }
   return wrt.map((value) => cotangents.of(value));
@@ -63,15 +67,24 @@ export function vjpOrZeros(...args: Parameters<typeof vjp>): Value[] {
   return vjp(...args).map((gradient, at) => gradient ?? op.zerosLike(b, wrt[at]!));
 }
 
-/** Values that carry a derivative by one of `wrt`: real numbers, computed from it by differentiable operators. */
+/**
+ * Values that carry a derivative by one of `wrt`: real numbers, computed from it by differentiable operators, and quantised
+ * ones, which stand for real numbers and must not end a path unsaid.
+ */
 function reachedFrom(wrt: readonly Value[], nodes: readonly Node[], overrides: ReadonlyMap<Node, Rule>): Set<Value> {
   const reached = new Set(wrt.filter((value) => isFloat(value.dtype)));
   for (const node of nodes) {
     if (NON_DIFFERENTIABLE.has(node.op) && !overrides.has(node)) continue;
     if (!node.inputs.some((input) => input && reached.has(input))) continue;
-    for (const output of node.outputs) if (isFloat(output.dtype)) reached.add(output);
+    const isQuantised = isQuantiser(node) || node.inputs.some((input) => isQuantisedIn(input, reached));
+    for (const output of node.outputs) if (isFloat(output.dtype) || isQuantised) reached.add(output);
   }
   return reached;
+}
+
+/** Whole numbers carry a derivative only where they stand for real ones. */
+function isQuantisedIn(value: Value | undefined, reached: ReadonlySet<Value>): boolean {
+  return value !== undefined && !isFloat(value.dtype) && reached.has(value);
 }
 
 /** Sums of contributions, formed when they are first asked for. */
@@ -112,11 +125,11 @@ function contribute(b: GraphBuilder, node: Node, { gradients, reached, made, cot
     return input !== undefined && reached.has(input);
   };
   const found = rule ?? (node.domain === '' ? ruleOf(node.op) : undefined);
-  if (!found)
-    throw missingRule(
-      node,
-      node.inputs.findIndex((_, at) => needs(at)),
-    );
+  const firstNeeded = node.inputs.findIndex((_, at) => needs(at));
+  if (!found) throw missingRule(node, firstNeeded);
+  if (!rule && !passesQuantised(node, reached)) {
+    throw missingRule(node, firstNeeded, 'it reads quantised numbers');
+  }
   const contributions = found(contextOf(b, node, { gradients, made, needs }), b);
   for (const [at, input] of node.inputs.entries()) {
     if (!input || !needs(at)) continue;
@@ -124,6 +137,11 @@ function contribute(b: GraphBuilder, node: Node, { gradients, reached, made, cot
     const part = contributions[at]?.();
     if (part) cotangents.add(input, fitting(b, node, part, input));
   }
+}
+
+/** Whether the rule of the operator holds for what it reads: quantised numbers have cotangents of another type. */
+function passesQuantised(node: Node, reached: ReadonlySet<Value>): boolean {
+  return knowsQuantised(node) || !node.inputs.some((input) => isQuantisedIn(input, reached));
 }
 
 interface ContextParts {
@@ -155,8 +173,9 @@ function contextOf(b: GraphBuilder, node: Node, { gradients, made, needs }: Cont
 
 /** A rule may know less of a shape than its input says: the input's is right. A shape that contradicts it is a bug. */
 function fitting(b: GraphBuilder, node: Node, part: Value, input: Value): Value {
+  // Quantised numbers stand for real ones.
   const fits =
-    part.dtype === input.dtype &&
+    (isFloat(input.dtype) ? part.dtype === input.dtype : isFloat(part.dtype)) &&
     part.shape.length === input.shape.length &&
     part.shape.every((dim, axis) => {
       const expected = input.shape[axis];

@@ -13,6 +13,8 @@ export interface GradOptions extends GradientGraphOptions {
   readonly name?: string;
   /** Absolute path of the model's folder: needed where its weights are external data. They stay where they are. */
   readonly folder?: string;
+  /** Sizes of dimensions that the file leaves open, fixed in the result: by symbol ("W"), or by input and axis ("image.3"). */
+  readonly sizes?: Readonly<Record<string, number>>;
 }
 
 /**
@@ -32,10 +34,14 @@ export interface GradOptions extends GradientGraphOptions {
  * @throws RefereeError, one line: `InvalidModel` for bytes that are no model or hold what is not supported, `InvalidInput`
  * for a name that does not exist or has no gradient, `MissingGradientRule` for a node on the way that has no rule
  */
-export function grad(model: Uint8Array | Graph, { name, folder, ...options }: GradOptions): Uint8Array {
+export function grad(model: Uint8Array | Graph, { name, folder, sizes, ...options }: GradOptions): Uint8Array {
   const graph =
     model instanceof Uint8Array
-      ? readModel(model, { ...(name !== undefined && { name }), ...(folder !== undefined && { folder }) })
+      ? readModel(model, {
+          ...(name !== undefined && { name }),
+          ...(folder !== undefined && { folder }),
+          ...(sizes && { sizes }),
+        })
       : model;
   return writeModel(differentiated(graph, options), folder === undefined ? {} : { weightsRoot: folder });
 }

@@ -22,17 +22,25 @@ export interface MissingRulesOptions {
   readonly of?: readonly string[];
   /** Inputs or initializers to differentiate by; default: all inputs that are real numbers. */
   readonly wrt?: readonly string[];
+  /** As for `vjp`. */
+  readonly straightThrough?: boolean;
 }
 
 /** Nodes between `wrt` and `of` without a rule, in the order of the graph. An empty list: the gradient can be built. */
 export function missingRules(graph: Graph, options: MissingRulesOptions = {}): MissingRule[] {
   const reals = (values: Graph['inputs']): string[] =>
     values.filter(({ dtype }) => isFloat(dtype)).map(({ name }) => name);
-  const { of = reals(graph.outputs), wrt = reals(graph.inputs) } = options;
+  const { of = reals(graph.outputs), wrt = reals(graph.inputs), straightThrough = false } = options;
   const byName = new Map(graph.nodes.map((node) => [node.name, node]));
   const found = new Map<Node, string>();
   // Zeros, so that the walk goes on to the nodes behind.
-  const throughNothing: Rule = ({ node }, b) => node.inputs.map((input) => input && (() => op.zerosLike(b, input)));
+  const throughNothing: Rule = ({ node }, b) =>
+    node.inputs.map(
+      (input) =>
+        input &&
+        // Quantised numbers stand for real ones.
+        (() => op.expandTo(b, b.scalar(0, isFloat(input.dtype) ? input.dtype : 'float32'), op.shape(b, input))),
+    );
   // An operator without any rule is noted where the walk meets it, and passed by.
   const noted = (node: Node): Rule => {
     return (context, b) => {
@@ -43,7 +51,7 @@ export function missingRules(graph: Graph, options: MissingRulesOptions = {}): M
   const overrides = new Map(graph.nodes.filter(hasNoRule).map((node) => [node, noted(node)]));
   for (;;) {
     try {
-      gradientGraph(graph, { of, wrt, overrides });
+      gradientGraph(graph, { of, wrt, overrides, straightThrough });
       break;
     } catch (error) {
       // A rule that does not go so far: noted, passed by in the next walk.

@@ -5,7 +5,7 @@
 import { RefereeError, quoted } from '../../errors.ts';
 import { smallResult, tensorOfDims } from './contents.ts';
 import type { DType, Tensor } from './dtype.ts';
-import { int64, scalar } from './dtype.ts';
+import { int64, isScalarType, scalar } from './dtype.ts';
 import { AttributeReader, OPSET } from './graph.ts';
 import type { Attributes, ByteRange, Graph, Initializer, Node, Value } from './graph.ts';
 import { inferNode } from './infer.ts';
@@ -121,7 +121,7 @@ export class GraphBuilder {
 
   /** A scalar constant of the same type as `like`. */
   scalar(value: number, like: DType = 'float32'): Value {
-    if (like !== 'float32' && like !== 'float64' && like !== 'int64' && like !== 'int32') {
+    if (!isScalarType(like)) {
       throw new RefereeError('InvalidModel', `graph ${this.name}: no scalar constants of type ${like}`);
     }
     return this.constant(scalar(value, like));

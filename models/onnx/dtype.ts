@@ -2,6 +2,8 @@
  * @file Element types: ONNX's numbers for them, their size, and the typed array that holds them in memory.
  */
 
+import { toBfloat16, toFloat16 } from './half.ts';
+
 /** Element types of values. Names are those of TensorProto.DataType, written as numpy does. */
 export type DType =
   | 'float32'
@@ -87,16 +89,27 @@ export function int64(values: readonly number[], shape: readonly number[] = [val
   return { dtype: 'int64', shape, data: BigInt64Array.from(values, (v) => BigInt(v)) };
 }
 
-/** float32 tensor without axes. */
-export function scalar(value: number, dtype: 'float32' | 'float64' | 'int64' | 'int32' = 'float32'): Tensor {
+type ScalarType = 'float32' | 'float64' | 'float16' | 'bfloat16' | 'int64' | 'int32';
+
+/** A tensor without axes, float32 if nothing is said. */
+export function scalar(value: number, dtype: ScalarType = 'float32'): Tensor {
   switch (dtype) {
     case 'float32':
       return { dtype, shape: [], data: Float32Array.of(value) };
     case 'float64':
       return { dtype, shape: [], data: Float64Array.of(value) };
+    case 'float16':
+      return { dtype, shape: [], data: Uint16Array.of(toFloat16(value)) };
+    case 'bfloat16':
+      return { dtype, shape: [], data: Uint16Array.of(toBfloat16(value)) };
     case 'int64':
       return { dtype, shape: [], data: BigInt64Array.of(BigInt(value)) };
     case 'int32':
       return { dtype, shape: [], data: Int32Array.of(value) };
   }
+}
+
+/** Whether `scalar` makes constants of this type. */
+export function isScalarType(dtype: DType): dtype is ScalarType {
+  return isFloat(dtype) || dtype === 'int64' || dtype === 'int32';
 }

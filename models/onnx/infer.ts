@@ -7,6 +7,8 @@ import { elementwiseRules } from './infer/elementwise.ts';
 import { indexingRules } from './infer/indexing.ts';
 import { movementRules } from './infer/movement.ts';
 import { productRules } from './infer/products.ts';
+import { quantisationRules } from './infer/quantisation.ts';
+import { recurrentRules } from './infer/recurrent.ts';
 import { reductionRules } from './infer/reduction.ts';
 import type { InferContext, Inferred, InferRule } from './infer/rule.ts';
 import { samplingRules } from './infer/sampling.ts';
@@ -17,6 +19,8 @@ const RULES: ReadonlyMap<string, InferRule> = new Map([
   ...Object.entries(indexingRules),
   ...Object.entries(movementRules),
   ...Object.entries(productRules),
+  ...Object.entries(quantisationRules),
+  ...Object.entries(recurrentRules),
   ...Object.entries(reductionRules),
   ...Object.entries(samplingRules),
   ...Object.entries(shapeRules),

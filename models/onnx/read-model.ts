@@ -17,6 +17,7 @@ import { NodeReader, oneLine } from './read-nodes.ts';
 import { sizeOf } from './read-tensor.ts';
 import { Scope } from './scope.ts';
 import type { Dim } from './shapes.ts';
+import { FixedSizes } from './fixed-sizes.ts';
 import { formatShape, symbolFrom, unknownDim } from './shapes.ts';
 import { NEWEST_OPSET, OLDEST_OPSET } from './upgrade.ts';
 
@@ -28,6 +29,8 @@ export interface ReadOptions {
    * not followed here: resolve the ranges' files before anybody reads them.
    */
   readonly folder?: string;
+  /** Sizes of dimensions that the file leaves open: by symbol ("W"), or by input and axis ("image.3"). */
+  readonly sizes?: Readonly<Record<string, number>>;
 }
 
 /**
@@ -35,9 +38,9 @@ export interface ReadOptions {
  *
  * @throws RefereeError `InvalidModel`, one line, for everything that is wrong or not supported, naming node or value
  */
-export function readModel(bytes: Uint8Array, { name = 'model', folder }: ReadOptions = {}): Graph {
+export function readModel(bytes: Uint8Array, { name = 'model', folder, sizes = {} }: ReadOptions = {}): Graph {
   try {
-    return new ModelReader(parse(bytes), folder).read();
+    return new ModelReader(parse(bytes), { folder, sizes }).read();
   } catch (error) {
     // Texts of the file stand in messages: names, equations.
     if (isRefereeError(error)) {
@@ -67,8 +70,13 @@ class ModelReader {
   readonly #values = new Scope();
   /** One unknown dimension for each name that cannot be a symbol. */
   readonly #symbols = new Map<string, Dim>();
+  readonly #sizes: FixedSizes;
 
-  constructor(model: ModelProto, folder: string | undefined) {
+  constructor(
+    model: ModelProto,
+    { folder, sizes }: Required<Pick<ReadOptions, 'sizes'>> & { folder: string | undefined },
+  ) {
+    this.#sizes = new FixedSizes(sizes);
     this.#graph = model.graph!;
     this.#builder = new GraphBuilder(oneLine(this.#graph.name) || 'graph');
     this.#nodes = new NodeReader(this.#builder, { opset: opsetOf(model), inliner: new FunctionInliner(model), folder });
@@ -85,6 +93,7 @@ class ModelReader {
     const initialized = new Set(graph.initializer.map((tensor) => tensor.name));
     // Before version 4 of the format initializers had to be listed as inputs, too.
     for (const input of graph.input) if (!initialized.has(input.name)) this.#readInput(input);
+    this.#sizes.checkUsed();
     this.#nodes.readInitializers(graph.initializer, this.#values);
     this.#nodes.readNodes(graph.node, this.#values);
     for (const output of graph.output) this.#readOutput(output);
@@ -98,7 +107,8 @@ class ModelReader {
     const { dtype, shape } = this.#readType(info, where);
     if (!shape)
       throw new RefereeError('InvalidModel', `${where}: its shape must be given, at least the number of axes`);
-    this.#values.set(info.name, this.#builder.input(info.name, dtype, shape));
+    const fixed = shape.map((dim, axis) => this.#sizes.ofAxis(info.name, axis, dim));
+    this.#values.set(info.name, this.#builder.input(info.name, dtype, fixed));
   }
 
   #readType(info: ValueInfoProto, where: string): { dtype: DType; shape: Dim[] | undefined } {
@@ -120,7 +130,7 @@ class ModelReader {
   #symbol(name: string): Dim {
     const known = this.#symbols.get(name);
     if (known !== undefined) return known;
-    const dim = symbolFrom(name) ?? unknownDim();
+    const dim = this.#sizes.ofSymbol(name) ?? symbolFrom(name) ?? unknownDim();
     if (name !== '') this.#symbols.set(name, dim);
     return dim;
   }

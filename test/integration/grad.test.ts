@@ -6,6 +6,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { GraphBuilder } from '../../models/onnx/builder.ts';
 import type { Tensor } from '../../models/onnx/dtype.ts';
 import { float32 } from '../../models/onnx/dtype.ts';
+import { toFloat16 } from '../../models/onnx/half.ts';
 import type { Graph, Node } from '../../models/onnx/graph.ts';
 import * as op from '../../models/onnx/ops.ts';
 import { readModel, writeModel } from '../../models/onnx/protobuf.ts';
@@ -123,6 +124,86 @@ describe('a file with gradients', () => {
   });
 });
 
+describe('what the model leaves open', () => {
+  /** y = the states of a recurrent layer over T steps of x [T, N, 3]. */
+  function layer(): Graph {
+    const b = new GraphBuilder('layer');
+    const [w, r] = [3, 2].map((columns, at) =>
+      b.constant(
+        float32(
+          Array.from({ length: 8 * columns }, (_, i) => Math.sin(i + at)),
+          [1, 8, columns],
+        ),
+        `w${at}`,
+      ),
+    );
+    const x = b.input('x', 'float32', ['T', 'N', 3]);
+    b.output('y', b.node('LSTM', [x, w, r], { hidden_size: { type: 'int', value: 2 } })[0]!);
+    return b.build();
+  }
+
+  test('a recurrent layer of a fixed number of steps agrees with central differences', async () => {
+    await writeFile(model, writeModel(layer()));
+    const argv = ['grad', model, '--output', join(folder, 'g.onnx')];
+    expect(await refused(argv)).toMatch(/^node LSTM: LSTM has no gradient rule .* --fix T=40 /);
+    expect((await referee(['grad', model, '--list'])).stdout).toContain('1 nodes without a gradient rule');
+    expect((await referee(['grad', model, '--list', '--fix', 'T=7'])).stdout).toContain('every node has');
+    const { code, events } = await referee([...argv, '--fix', 'T=7', '--check', '--dims', 'N=2', '--json']);
+    expect(code).toBe(0);
+    expect(events[0]).toMatchObject({ check: { ok: true, inputs: { x: [7, 2, 3] } } });
+    expect(readModel(await readFile(join(folder, 'g.onnx'))).inputs[0]?.shape).toEqual([7, 'N', 3]);
+  });
+
+  test('rounding is passed straight through on demand alone', async () => {
+    const b = new GraphBuilder('int8');
+    const [x, scale] = [b.input('x', 'float32', [2]), b.scalar(0.5)];
+    b.output('y', b.node('DequantizeLinear', [b.node('QuantizeLinear', [x, scale])[0], scale])[0]!);
+    await writeFile(model, writeModel(b.build()));
+    const argv = ['grad', model, '--output', join(folder, 'g.onnx')];
+    expect(await refused(argv)).toMatch(/^node QuantizeLinear: .* --straight-through \(straightThrough: true\)/);
+    expect(await refused([...argv, '--straight-through', '--check'])).toMatch(/^--check: differences of rounded/);
+    expect((await referee([...argv, '--straight-through'])).code).toBe(0);
+    const feeds = { x: float32([1.2, -3]), 'cotangent.y': float32([7, 7]) };
+    const { y, 'gradient.x': gradient } = await runModel(await readFile(join(folder, 'g.onnx')), feeds);
+    expect([y, gradient]).toEqual([float32([1, 0]), float32([7, 0])]);
+  });
+});
+
+describe('half precision', () => {
+  /** y = log softmax of gelu(x w): everything in float16. */
+  async function written(): Promise<string> {
+    const b = new GraphBuilder('half');
+    const bits = Uint16Array.from({ length: 128 }, (_, at) => toFloat16(Math.sin(at * at) / 4));
+    const w = b.namedConstant('w', { dtype: 'float16', shape: [16, 8], data: bits });
+    const x = b.input('x', 'float16', ['N', 16]);
+    b.output('y', op.logSoftmax(b, op.mulScalar(b, op.gelu(b, op.matMul(b, x, w)), 2)));
+    await writeFile(model, writeModel(b.build()));
+    return join(folder, 'half.grad.onnx');
+  }
+
+  test('is differentiated, and agrees with differences whose steps it can hold', async () => {
+    const output = await written();
+    const argv = ['grad', model, '--wrt', 'x', 'w', '--output', output, '--check', '--dims', 'N=4', '--json'];
+    const { code, events } = await referee(argv);
+    expect(code).toBe(0);
+    expect(events[0]).toMatchObject({ check: { ok: true, tolerance: 0.05 } });
+    const { directions } = events[0]!['check'] as { directions: { error: number; step: number }[] };
+    expect(directions).toHaveLength(4);
+    for (const { error } of directions) expect(error).toBeLessThan(0.02);
+  });
+
+  test('a wrong gradient is found', async () => {
+    const output = await written();
+    const { writeGradient } = await import('../../activities/gradients/write-gradient.ts');
+    const { checkGradient } = await import('../../activities/gradients/check-gradient.ts');
+    const right = await writeGradient({ model, of: ['y'], wrt: ['x'], output });
+    const turned = (node: Node): Node => (node.outputs[0]?.name === 'gradient.x' ? { ...node, op: 'Neg' } : node);
+    const nodes = right.result.nodes.map(turned);
+    const report = await checkGradient({ ...right, bytes: writeModel({ ...right.result, nodes }) });
+    expect(report.directions.map(({ verdict }) => verdict)).toEqual(['differs', 'differs']);
+  });
+});
+
 describe('--list', () => {
   test('says what goes in and out, and that every node has a rule', async () => {
     const { code, stdout } = await referee(['grad', model, '--list']);
@@ -155,6 +236,8 @@ describe('what cannot be done is one line, exit code 2, and nothing is written',
     ],
     ['an integer input', ['--wrt', 'unused'], /^--wrt: .*"unused" .* is int64, only real numbers have a gradient$/],
     ['a size that is none', ['--dims', 'N=-1'], /^--dims: expected <name>=<whole number>, found "N=-1"$/],
+    ['a size of nothing', ['--fix', 'M=2'], /: no open dimension is called "M", there are N, x\.0/],
+    ['a size that is no number', ['--fix', 'N=many'], /^--fix: expected <name>=<whole number>, found "N=many"$/],
     ['a folder that is not there', ['--output', '%/gone/g.onnx'], /gone\/g\.onnx: its folder does not exist$/],
     ['a file that is there', ['--output', '%/model.onnx'], /model\.onnx: is the model itself$/],
     ['no output', ['--output', ''], /expected a file, found none$/],

@@ -93,7 +93,7 @@ const pool: (op: string, outputs?: number) => Case =
     return c.node(
       name,
       [c.input([c.dim(), c.dim(), c.long(), c.long()])],
-      { kernel_shape: ints(kernel), ...windowAttributes(c, kernel), ...(name === 'LpPool' ? {} : ceil) },
+      { kernel_shape: ints(kernel), ...windowAttributes(c, kernel), ...ceil },
       outputs,
     );
   };
@@ -104,6 +104,11 @@ const globalPool: (op: string) => Case = (name) => (c) => c.node(name, [c.input(
 function permutation(c: CaseContext, rank: number): number[] {
   const rest = Array.from({ length: rank }, (_, axis) => axis);
   return Array.from({ length: rank }, () => rest.splice(c.below(rest.length), 1)[0]!);
+}
+
+/** A scale and a zero point. */
+function quantiser(c: CaseContext): Value[] {
+  return [c.b.scalar(0.1), op.cast(c.b, c.b.scalar(3), 'uint8')];
 }
 
 const UNARY =
@@ -224,6 +229,7 @@ const CASES: Record<string, Case> = {
   LpPool: pool('LpPool'),
   GlobalAveragePool: globalPool('GlobalAveragePool'),
   GlobalMaxPool: globalPool('GlobalMaxPool'),
+  GlobalLpPool: globalPool('GlobalLpPool'),
   Transpose: (c) => {
     const rank = c.below(5);
     return [op.transpose(c.b, c.input(c.dims(rank)), c.below(3) === 0 ? undefined : permutation(c, rank))];
@@ -320,7 +326,63 @@ const CASES: Record<string, Case> = {
     const batch = c.dim();
     return [op.gridSample(c.b, c.input([batch, c.dim(), c.dim(), c.dim()]), c.input([batch, c.dim(), c.dim(), 2]))];
   },
-  AffineGrid: (c) => c.node('AffineGrid', [c.input([2, 2, 3]), c.b.int64([2, 3, 4, 5])]),
+  AffineGrid: (c) =>
+    c.below(2)
+      ? c.node('AffineGrid', [c.input([2, 2, 3]), c.b.int64([2, 3, 4, 5])])
+      : c.node('AffineGrid', [c.input([2, 3, 4]), c.b.int64([2, 3, 4, 5, 6])]),
+  QuantizeLinear: (c) => {
+    const x = c.input([c.dim(), 3, c.dim()]);
+    const zero = (dtype: DType, shape: readonly number[]): Value =>
+      op.cast(c.b, op.constantOfShape(c.b, c.b.int64(shape), int64([3])), dtype);
+    const each = c.b.constant(float32([0.1, 0.2, 0.3]));
+    return c.of(
+      () => c.node('QuantizeLinear', [x, c.b.scalar(0.1)]),
+      () => c.node('QuantizeLinear', [x, c.b.scalar(0.1), zero(c.of('int8', 'uint8'), [])]),
+      () => c.node('QuantizeLinear', [x, each, zero('int8', [3])]),
+      () => c.node('QuantizeLinear', [x, c.b.scalar(0.1)], { output_dtype: int(DTYPES.int8.onnx) }),
+    )();
+  },
+  DequantizeLinear: (c) => {
+    const x = op.cast(c.b, c.input([c.dim(), c.dim(), 3]), c.of('int8', 'uint8', 'int32'));
+    const each = c.b.constant(float32([0.1, 0.2, 0.3]));
+    return c.node('DequantizeLinear', c.of([x, c.b.scalar(0.1)], [x, each]), { axis: int(-1) });
+  },
+  DynamicQuantizeLinear: (c) => c.node('DynamicQuantizeLinear', [c.input(c.dims(3))], {}, 3),
+  MatMulInteger: (c) => {
+    const [m, k, n] = c.dims(3);
+    const whole = (shape: Shape): Value => op.cast(c.b, c.input(shape), 'uint8');
+    return c.node('MatMulInteger', [whole([2, m!, k!]), whole([k!, n!])]);
+  },
+  ConvInteger: (c) => {
+    const [x, w] = [c.input([c.dim(), 2, c.long(), c.long()]), c.input([3, 2, 3, 3])];
+    return c.node('ConvInteger', [op.cast(c.b, x, 'uint8'), op.cast(c.b, w, 'uint8')], { strides: ints([2, 1]) });
+  },
+  QLinearMatMul: (c) => {
+    const [m, k, n] = c.dims(3);
+    const quantised = (shape: Shape): Value[] => [op.cast(c.b, c.input(shape), 'uint8'), ...quantiser(c)];
+    return c.node('QLinearMatMul', [...quantised([m!, k!]), ...quantised([k!, n!]), ...quantiser(c)]);
+  },
+  QLinearConv: (c) => {
+    const quantised = (shape: Shape): Value[] => [op.cast(c.b, c.input(shape), 'uint8'), ...quantiser(c)];
+    const inputs = [...quantised([c.dim(), 2, c.long(), c.long()]), ...quantised([3, 2, 3, 3]), ...quantiser(c)];
+    return c.node('QLinearConv', inputs, { pads: ints([1, 1, 0, 0]) });
+  },
+  ...Object.fromEntries(
+    Object.entries({ RNN: 1, GRU: 3, LSTM: 4 }).map(([name, gates]): [string, Case] => [
+      name,
+      (c) => {
+        const direction = c.of('forward', 'reverse', 'bidirectional');
+        const directions = direction === 'bidirectional' ? 2 : 1;
+        const [steps, batch] = c.dims(2);
+        const weights = [[3], [2]].map((columns) => c.input([directions, gates * 2, ...columns]));
+        const bias = c.below(2) ? c.input([directions, gates * 4]) : undefined;
+        const state = c.below(2) ? c.input([directions, batch!, 2]) : undefined;
+        const attributes = { direction: text(direction), hidden_size: int(2) };
+        const outputs = 1 + c.below(name === 'LSTM' ? 3 : 2);
+        return c.node(name, [c.input([steps!, batch!, 3]), ...weights, bias, undefined, state], attributes, outputs);
+      },
+    ]),
+  ),
   Shape: (c) => {
     const x = c.input(c.dims(4));
     return c.node('Shape', [x], { start: int(c.below(11) - 5), end: int(c.below(11) - 5) });

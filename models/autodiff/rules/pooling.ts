@@ -9,14 +9,16 @@ import { text } from '../../onnx/graph.ts';
 import type { Value } from '../../onnx/graph.ts';
 import * as op from '../../onnx/ops.ts';
 import { dimProduct } from '../../onnx/shapes.ts';
-import type { Rule, RuleTable } from '../rule.ts';
+import type { Rule, RuleContext, RuleTable } from '../rule.ts';
 import { missingRule } from '../rule.ts';
 import { addAtFlat } from '../scatter.ts';
-import { keepWhere } from '../select.ts';
+import { dropWhere, keepWhere } from '../select.ts';
 import { countOf, expandLike, reshapeLike, sizesOf } from '../sizes.ts';
 import type { WindowAxis } from '../window.ts';
 import { padsOf, windowAxes } from '../window.ts';
 import { inputCotangent } from './convolution.ts';
+
+const OPEN_CEIL = 'with ceil_mode the spatial sizes must be known';
 
 const spatialAxes = (x: Value): number[] => x.shape.flatMap((_, axis) => (axis < 2 ? [] : [axis]));
 
@@ -47,48 +49,59 @@ const averagePool: Rule = (context, b) => {
         given.every((axis, at) => x.shape[at + 2] === dimProduct([y.shape[at + 2]!, axis.kernel]));
       if (isTiling) return repeated(b, op.divScalar(b, g, elementCount(kernel)), x);
       const axes = attributes.int('ceil_mode', 0) === 1 ? withLastWindow(given, x, y) : given;
-      if (!axes) throw missingRule(node, 0, 'with ceil_mode the spatial sizes must be known');
+      if (!axes) throw missingRule(node, 0, OPEN_CEIL);
       const countsPadding = attributes.int('count_include_pad', 0) === 1;
       const one = b.constant(ones([1, 1, ...kernel]), 'ones');
-      // Channels are averaged apart from each other: each is an image of its own.
-      const images = (value: Value): Value =>
-        op.reshapeTo(b, value, op.concat(b, [b.int64([-1, 1]), sizesOf(b, value, spatialAxes(value))], 0));
-      const share = op.div(b, images(g), countsOf(b, x, { given, axes, one, countsPadding }));
-      const back = inputCotangent(b, share, one, images(x), { axes, group: 1 });
+      const share = op.div(b, asImages(b, g), countsOf(b, x, { given, axes, one, countsPadding }));
+      const back = inputCotangent(b, share, one, asImages(b, x), { axes, group: 1 });
       return reshapeLike(b, back, x);
     },
   ];
 };
 
+/** Channels as images of their own, so that a kernel of one channel serves all of them. */
+function asImages(b: GraphBuilder, value: Value): Value {
+  return op.reshapeTo(b, value, op.concat(b, [b.int64([-1, 1]), sizesOf(b, value, spatialAxes(value))], 0));
+}
+
 /** y = (sum |x|^p)^(1/p): x' = sign x |x|^(p-1) times what the windows' g y^(1-p) add up to; 0 where y is. */
-const lpPool: Rule = (context, b) => {
+const norm =
+  (spread: (b: GraphBuilder, share: Value, context: RuleContext) => Value): Rule =>
+  (context, b) => {
+    const {
+      inputs: [x],
+      outputs: [y],
+      g,
+      attributes,
+    } = context;
+    return [
+      () => {
+        const p = attributes.int('p', 2);
+        const isZero = op.equal(b, y, b.scalar(0, y.dtype));
+        const divisor = op.where(b, isZero, b.scalar(1, y.dtype), y);
+        const share = p === 1 ? g : op.mul(b, g, op.pow(b, divisor, b.scalar(1 - p, y.dtype)));
+        const back = spread(b, dropWhere(b, isZero, share), context);
+        if (p === 2) return op.mul(b, x, back);
+        const slope = p === 1 ? op.sign(b, x) : op.mul(b, x, op.pow(b, op.abs(b, x), b.scalar(p - 2, x.dtype)));
+        return op.mul(b, slope, back);
+      },
+    ];
+  };
+
+const lpPool = norm((b, share, context) => {
   const {
     node,
     inputs: [x],
     outputs: [y],
-    g,
     attributes,
   } = context;
-  return [
-    () => {
-      if (attributes.int('ceil_mode', 0) === 1) throw missingRule(node, 0, 'ceil_mode');
-      const kernel = attributes.ints('kernel_shape') ?? [];
-      const p = attributes.int('p', 2);
-      const axes = windowAxes(context, kernel, x);
-      const images = (value: Value): Value =>
-        op.reshapeTo(b, value, op.concat(b, [b.int64([-1, 1]), sizesOf(b, value, spatialAxes(value))], 0));
-      const isZero = op.equal(b, y, b.scalar(0, y.dtype));
-      const divisor = op.where(b, isZero, b.scalar(1, y.dtype), y);
-      const share = p === 1 ? g : op.mul(b, g, op.pow(b, divisor, b.scalar(1 - p, y.dtype)));
-      const one = b.constant(ones([1, 1, ...kernel]), 'ones');
-      const kept = keepWhere(b, op.not(b, isZero), share);
-      const back = reshapeLike(b, inputCotangent(b, images(kept), one, images(x), { axes, group: 1 }), x);
-      if (p === 2) return op.mul(b, x, back);
-      const slope = p === 1 ? op.sign(b, x) : op.mul(b, x, op.pow(b, op.abs(b, x), b.scalar(p - 2, x.dtype)));
-      return op.mul(b, slope, back);
-    },
-  ];
-};
+  const kernel = attributes.ints('kernel_shape') ?? [];
+  const given = windowAxes(context, kernel, x);
+  const axes = attributes.int('ceil_mode', 0) === 1 ? withLastWindow(given, x, y) : given;
+  if (!axes) throw missingRule(node, 0, OPEN_CEIL);
+  const one = b.constant(ones([1, 1, ...kernel]), 'ones');
+  return reshapeLike(b, inputCotangent(b, asImages(b, share), one, asImages(b, x), { axes, group: 1 }), x);
+});
 
 /** Nearest neighbours: every element of g becomes a block, so that the whole has the size of x. */
 function repeated(b: GraphBuilder, g: Value, x: Value): Value {
@@ -140,6 +153,7 @@ export const poolingRules: RuleTable = {
   MaxPool: maxPool,
   AveragePool: averagePool,
   LpPool: lpPool,
+  GlobalLpPool: norm((b, share, { inputs: [x] }) => expandLike(b, share, x)),
   GlobalAveragePool: ({ inputs: [x], g }, b) => [
     () => expandLike(b, op.div(b, g, countOf(b, x, spatialAxes(x), x.dtype)), x),
   ],

@@ -2,6 +2,7 @@
  * @file Functions of one real number: y = f(x), x' = y' f'(x), with f' written in terms of y where that is cheaper.
  */
 import type { GraphBuilder } from '../../onnx/builder.ts';
+import { isFloat } from '../../onnx/dtype.ts';
 import type { Value } from '../../onnx/graph.ts';
 import * as op from '../../onnx/ops.ts';
 import type { Rule, RuleTable } from '../rule.ts';
@@ -25,7 +26,8 @@ const sinh = (b: GraphBuilder, x: Value): Value => b.node('Sinh', [x])[0]!;
 export const unaryRules: RuleTable = {
   Identity: ({ g }) => [() => g],
   Dropout: ({ g }) => [() => g, undefined, undefined],
-  Cast: ({ inputs: [x], g }, b) => [() => op.cast(b, g, x.dtype)],
+  // Quantised numbers have real cotangents.
+  Cast: ({ inputs: [x], g }, b) => [() => (isFloat(x.dtype) ? op.cast(b, g, x.dtype) : g)],
   CastLike: ({ inputs: [x], g }, b) => [() => op.cast(b, g, x.dtype), undefined],
 
   Neg: ({ g }, b) => [() => op.neg(b, g)],

@@ -14,7 +14,7 @@ export function required(context: InferContext, at: number): Value {
   return value;
 }
 
-export function problem(context: InferContext, message: string): RefereeError {
+export function problem(context: Pick<InferContext, 'where'>, message: string): RefereeError {
   return new RefereeError('InvalidModel', `${context.where}: ${message}`);
 }
 

@@ -181,4 +181,5 @@ export const productRules: Readonly<Record<string, InferRule>> = {
   LpPool: pool,
   GlobalAveragePool: globalPool,
   GlobalMaxPool: globalPool,
+  GlobalLpPool: globalPool,
 };

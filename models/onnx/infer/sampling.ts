@@ -4,7 +4,7 @@
 import type { Dim } from '../shapes.ts';
 import { dimProduct, formatShape, unknownDim } from '../shapes.ts';
 import type { InferRule } from './rule.ts';
-import { axisOf, numbersOf, problem, rankOf, required } from './context.ts';
+import { axisOf, problem, rankOf, required } from './context.ts';
 
 const resize: InferRule = (context) => {
   const x = required(context, 0);
@@ -58,10 +58,15 @@ const gridSample: InferRule = (context) => {
   return [{ dtype: x.dtype, shape: [x.shape[0]!, x.shape[1]!, grid.shape[1]!, grid.shape[2]!] }];
 };
 
+/** theta [N, 2, 3] and sizes (N, C, H, W) -> [N, H, W, 2]; theta [N, 3, 4] and (N, C, D, H, W) -> [N, D, H, W, 3]. */
 const affineGrid: InferRule = (context) => {
-  const sizes = numbersOf(context, 1);
-  const [n, , h, w] = Array.isArray(sizes) ? (sizes as number[]) : [];
-  return [{ dtype: required(context, 0).dtype, shape: [n ?? unknownDim(), h ?? unknownDim(), w ?? unknownDim(), 2] }];
+  const theta = rankOf(context, 0, 3);
+  const axes = theta.shape[1];
+  if ((axes !== 2 && axes !== 3) || theta.shape[2] !== axes + 1)
+    throw problem(context, `theta has shape ${formatShape(theta.shape)}, expected [N, 2, 3] or [N, 3, 4]`);
+  const sizes = context.dims(rankOf(context, 1, 1)) ?? Array.from({ length: axes + 2 }, unknownDim);
+  if (sizes.length !== axes + 2) throw problem(context, `${sizes.length} sizes, expected ${axes + 2}`);
+  return [{ dtype: theta.dtype, shape: [sizes[0]!, ...sizes.slice(2), axes] }];
 };
 
 export const samplingRules: Readonly<Record<string, InferRule>> = {

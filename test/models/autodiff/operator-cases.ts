@@ -14,15 +14,17 @@ import { fixturePath } from '../../support/fixtures.ts';
 
 interface CaseTensor {
   readonly name: string;
-  readonly dtype: 'float32' | 'int64' | 'bool';
+  readonly dtype: 'float32' | 'int64' | 'int32' | 'bool';
   readonly shape: readonly number[];
 }
+
+type AttributeValue = number | string | readonly number[] | readonly string[];
 
 export interface OperatorCase {
   readonly op: string;
   readonly case: string;
   readonly file: string;
-  readonly attributes: Readonly<Record<string, number | string | readonly number[]>>;
+  readonly attributes: Readonly<Record<string, AttributeValue>>;
   readonly inputs: readonly CaseTensor[];
   readonly outputs: readonly CaseTensor[];
   readonly gradients: readonly string[];
@@ -34,12 +36,13 @@ export const OPERATOR_CASES = JSON.parse(
 ) as readonly OperatorCase[];
 
 /** Attributes that ONNX has as floats, though the index may list a whole number. */
-const FLOATS = new Set(['alpha', 'beta', 'epsilon', 'cubic_coeff_a', 'gamma', 'bias']);
+const FLOATS = new Set(['alpha', 'beta', 'epsilon', 'cubic_coeff_a', 'gamma', 'bias', 'clip', 'lambd']);
 
-function toAttribute(name: string, value: number | string | readonly number[]): Attribute {
+function toAttribute(name: string, value: AttributeValue): Attribute {
   if (name === 'to') return int(DTYPES[value === 'float' ? 'float32' : (value as DType)].onnx);
   if (typeof value === 'string') return text(value);
   if (typeof value === 'number') return FLOATS.has(name) ? float(value) : int(value);
+  if (value.every((element) => typeof element === 'string')) return { type: 'strings', value };
   return ints(value);
 }
 
@@ -53,8 +56,27 @@ const timesSigmoid =
 
 const comparison: Build = (b, inputs, test) => [op.cast(b, b.node(test.op, inputs)[0]!, 'int64')];
 
+/** Inputs and outputs by their names: a case lists those that are given. */
+const named =
+  (inputNames: readonly string[], outputNames: readonly string[]): Build =>
+  (b, inputs, test) => {
+    const given = new Map(inputs.map((value, at) => [test.inputs[at]!.name, value]));
+    const made = b.node(
+      test.op,
+      inputNames.map((name) => given.get(name)),
+      attributesOf(test),
+      outputNames.length,
+    );
+    return test.outputs.map(({ name }) => made[outputNames.indexOf(name)]!);
+  };
+
+const LAYER_INPUTS = ['X', 'W', 'R', 'B', 'sequence_lens', 'initial_h', 'initial_c'];
+
 /** Cases that are not one node with the listed inputs and attributes. */
 const BUILDERS: Readonly<Record<string, Build>> = {
+  RNN: named(LAYER_INPUTS, ['Y', 'Y_h']),
+  GRU: named(LAYER_INPUTS, ['Y', 'Y_h']),
+  LSTM: named(LAYER_INPUTS, ['Y', 'Y_h', 'Y_c']),
   QuickGelu: timesSigmoid((test) => number(test, 'alpha')),
   Silu: timesSigmoid(() => 1),
   Mod: (b, [x, y]) => [op.sub(b, x!, op.mul(b, op.floor(b, op.div(b, x!, y!)), y!))],
@@ -64,6 +86,15 @@ const BUILDERS: Readonly<Record<string, Build>> = {
   Where: (b, [condition, x, y]) => [op.where(b, op.cast(b, condition!, 'bool'), x!, y!)],
   Clip: (b, [x], { attributes }) => [op.clip(b, x!, attributes)],
   Trilu: (b, [x], test) => [op.trilu(b, x!, { upper: number(test, 'upper') === 1, k: number(test, 'k') })],
+  QuantizePair: (b, [x, scale, zero], { attributes }) => {
+    const parameters = [scale, op.cast(b, zero!, attributes['stored'] as DType)];
+    const axis: Record<string, Attribute> =
+      attributes['axis'] === undefined ? {} : { axis: int(Number(attributes['axis'])) };
+    const [stored] = b.node('QuantizeLinear', [x, ...parameters], axis);
+    return b.node('DequantizeLinear', [stored, ...parameters], axis);
+  },
+  Compress: (b, [x, condition], test) => b.node('Compress', [x, op.cast(b, condition!, 'bool')], attributesOf(test)),
+  TopK: (b, inputs, test) => b.node('TopK', inputs, attributesOf(test), 2).slice(0, 1),
   Resize: (b, [x, sizes], test) => b.node('Resize', [x, undefined, undefined, sizes], attributesOf(test)),
   'Softmax lower-triangle-mask': (b, [x]) => {
     const ones = op.expandTo(b, b.scalar(1), op.shape(b, x!));
@@ -121,4 +152,6 @@ export const SETTINGS = new Set([
   'repeats',
   'split',
   'axis',
+  'k',
+  'depth',
 ]);

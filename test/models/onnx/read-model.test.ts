@@ -9,6 +9,7 @@ import { float32 } from '../../../models/onnx/dtype.ts';
 import type { Graph } from '../../../models/onnx/graph.ts';
 import { AttributeProto_AttributeType as AttributeType, TensorProtoSchema } from '../../../models/onnx/onnx_pb.ts';
 import * as op from '../../../models/onnx/ops.ts';
+import type { Dim } from '../../../models/onnx/shapes.ts';
 import { printGraph } from '../../../models/onnx/print.ts';
 import { readModel, writeModel } from '../../../models/onnx/protobuf.ts';
 import { expectClose } from '../../support/close.ts';
@@ -202,6 +203,19 @@ describe('what others wrote', () => {
     expect(a).toBe(b);
     expect(c).not.toBe(a);
   });
+});
+
+test('open sizes are fixed by symbol, by factor of a product, or by input and axis', () => {
+  const bytes = foreignModel({
+    input: [{ name: 'x', type: tensorType(FLOAT, ['2*W', 'batch size*0', null, 'H', 3]) }],
+    node: [{ opType: 'Relu', input: ['x'], output: ['y'] }],
+    output: [{ name: 'y', type: tensorType(FLOAT, ['2*W', null, null, 'H', 3]) }],
+  });
+  const read = (sizes: Record<string, number>): readonly Dim[] => readModel(bytes, { sizes }).outputs[0]!.shape;
+  expect(read({ W: 5, 'x.2': 7, H: 4 })).toEqual([10, expect.stringContaining('?'), 7, 4, 3]);
+  expect(read({ '2*W': 6, 'x.1': 2 })).toEqual([6, 2, expect.stringContaining('?'), 'H', 3]);
+  expect(() => read({ 'x.4': 3 })).toThrow('model: no open dimension is called "x.4", there are 2*W, W');
+  expect(() => read({ W: 0.5 })).toThrow('model: size of "W": found 0.5, expected a whole number');
 });
 
 describe('what is wrong is one line that names the place', () => {
