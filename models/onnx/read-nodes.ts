@@ -12,6 +12,7 @@ import { readAttributes } from './read-attributes.ts';
 import { readTensor } from './read-tensor.ts';
 import { Scope } from './scope.ts';
 import { sortNodes } from './sort-nodes.ts';
+import { MAX_NESTING } from './subgraphs.ts';
 import { upgradeNode } from './upgrade.ts';
 
 /** Operators that run graphs a number of times that only run time knows. */
@@ -45,6 +46,10 @@ export class NodeReader {
 
   /** All nodes, in an order in which they can be executed, their outputs into `scope`. */
   readNodes(nodes: readonly NodeProto[], scope: Scope, isBranch = false): void {
+    // Functions that call themselves do so in a branch.
+    if (scope.depth > MAX_NESTING) {
+      throw new RefereeError('InvalidModel', `graphs lie within graphs more than ${MAX_NESTING} deep`);
+    }
     for (const node of sortNodes(this.#options.inliner.inline(nodes), scope)) this.#readNode(node, scope, isBranch);
   }
 

@@ -27,6 +27,9 @@ function toDim({ factor, symbols }: Monomial): Dim {
   return factor === 1 ? sorted : `${factor}*${sorted}`;
 }
 
+/** A product of more symbols is no size of a tensor: a few nodes that multiply with themselves would never end. */
+const MOST_SYMBOLS = 64;
+
 /** Product of dimensions; of none: 1. */
 export function dimProduct(dims: readonly Dim[]): Dim {
   let factor = 1;
@@ -35,6 +38,7 @@ export function dimProduct(dims: readonly Dim[]): Dim {
     const m = toMonomial(dim);
     factor *= m.factor;
     symbols.push(...m.symbols);
+    if (symbols.length > MOST_SYMBOLS) return unknownDim();
   }
   return toDim({ factor, symbols });
 }

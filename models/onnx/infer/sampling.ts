@@ -34,7 +34,8 @@ const resize: InferRule = (context) => {
 };
 
 function scaled(dim: Dim, scale: number): Dim {
-  // onnxruntime multiplies in float32.
+  // onnxruntime multiplies in float32, which does not hold every whole number beyond this.
+  if (typeof dim === 'number' && dim * Math.max(scale, 1) > 2 ** 24) return unknownDim();
   if (typeof dim === 'number') return Math.floor(Math.fround(dim * scale));
   return Number.isInteger(scale) ? dimProduct([dim, scale]) : unknownDim();
 }

@@ -7,6 +7,7 @@ import type { Dim } from '../shapes.ts';
 import { dimProduct, unknownDim } from '../shapes.ts';
 import type { InferContext, Inferred, InferRule } from './rule.ts';
 import { numbersOf, problem, rankOf, required, sameType } from './context.ts';
+import { MOST_AXES } from './result.ts';
 
 const shape: InferRule = (context) => {
   const x = required(context, 0);
@@ -31,6 +32,7 @@ export function sizesOf(context: InferContext, at: number): readonly Dim[] {
   const length = vector.shape[0];
   if (typeof length !== 'number')
     throw problem(context, `the rank of the result is not known: input ${at} has a length known at run time only`);
+  if (length > MOST_AXES) throw problem(context, `input ${at} has ${length} sizes, at most ${MOST_AXES} are supported`);
   return Array.from({ length }, unknownDim);
 }
 

@@ -70,7 +70,7 @@ export async function runCampaign(campaign: Campaign): Promise<CampaignResult> {
       const found = problem ?? overLimit(report, campaign.limits);
       if (found !== undefined) bugs.push({ index, problem: found });
     });
-    if (lost === undefined) break;
+    if (lost === undefined) continue;
     bugs.push({ index: next, problem: lost });
     next += 1;
   }
@@ -85,7 +85,7 @@ function overLimit({ seconds, megabytes }: Ended, limits: Limits): string | unde
   return undefined;
 }
 
-/** One process, until it is through (undefined) or lost. */
+/** One process, until it is through or to be replaced (undefined), or lost. */
 async function watch(
   { seed, end, folder, limits }: Campaign,
   first: number,
@@ -97,6 +97,7 @@ async function watch(
     { execArgv: ['--import', 'tsx'], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
   );
   let isHanging = false;
+  let isReplaced = false;
   let done = first;
   let timer: NodeJS.Timeout | undefined;
   child.on('message', (report: CaseReport) => {
@@ -112,11 +113,16 @@ async function watch(
     } else {
       done = report.index + 1;
       onEnded(report);
+      // What it holds would count against the next cases.
+      if (report.megabytes > limits.megabytes) {
+        isReplaced = true;
+        child.kill('SIGKILL');
+      }
     }
   });
   const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
   clearTimeout(timer);
   if (isHanging) return `hangs: no end after ${PATIENCE * limits.seconds} s`;
-  if (done >= end && code === 0) return undefined;
+  if (isReplaced || (done >= end && code === 0)) return undefined;
   return `the process ended: ${signal ?? `exit code ${code}`}`;
 }
