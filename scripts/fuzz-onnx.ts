@@ -47,7 +47,9 @@ for (const { index, problem } of bugs) {
   await mkdir(flags.save, { recursive: true });
   const file = join(flags.save, `${seed}-${index}.onnx`);
   await writeFile(file, bytes);
-  process.stdout.write(`case ${index} (${kind}): ${problem}\n  saved as ${file}; again: --seed ${seed} --first ${index} --files 1\n`);
+  process.stdout.write(
+    `case ${index} (${kind}): ${problem}\n  saved as ${file}; again: --seed ${seed} --first ${index} --files 1\n`,
+  );
 }
 const counts = Object.entries(outcomes).map(([outcome, count]) => `${count} ${outcome}`);
 const seconds = Math.round((performance.now() - begun) / 1000);

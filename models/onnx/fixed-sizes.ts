@@ -2,6 +2,8 @@
  * @file Sizes that whoever reads a model gives to dimensions that the file leaves open.
  */
 import { RefereeError, quoted } from '../../errors.ts';
+import type { DType, Tensor } from './dtype.ts';
+import { DTYPES, isFloat } from './dtype.ts';
 import type { Dim } from './shapes.ts';
 import { dimProduct, symbolFrom } from './shapes.ts';
 
@@ -36,6 +38,18 @@ export class FixedSizes {
     return typeof dim === 'number' ? dim : (this.#given(`${input}.${axis}`) ?? dim);
   }
 
+  /** The value of an input that is a single whole number or truth value, where one is given. */
+  ofInput(name: string, dtype: DType, shape: readonly Dim[]): Tensor | undefined {
+    if (isFloat(dtype) || !shape.every((dim) => dim === 1)) return undefined;
+    const value = this.#given(name);
+    if (value === undefined) return undefined;
+    const { array, bytes } = DTYPES[dtype];
+    const data = new array(new ArrayBuffer(bytes), 0, 1);
+    data[0] = data instanceof BigInt64Array || data instanceof BigUint64Array ? BigInt(value) : value;
+    if (Number(data[0]) === value && (dtype !== 'bool' || value < 2)) return { dtype, shape: shape.map(() => 1), data };
+    throw new RefereeError('InvalidInput', `value of ${quoted(name)}: found ${value}, which ${dtype} does not hold`);
+  }
+
   /** @throws RefereeError for a size of something that the model does not have */
   checkUsed(): void {
     const unused = [...this.#sizes.keys()].find((name) => !this.#used.has(name));
@@ -43,7 +57,7 @@ export class FixedSizes {
     const known = [...this.#known].slice(0, 8).join(', ');
     throw new RefereeError(
       'InvalidInput',
-      `no open dimension is called ${quoted(unused)}, there are ${known === '' ? 'none' : known}`,
+      `no open dimension or whole number that goes in is called ${quoted(unused)}, there are ${known === '' ? 'none' : known}`,
     );
   }
 

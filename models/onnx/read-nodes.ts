@@ -96,7 +96,9 @@ export class NodeReader {
   #readIf(proto: NodeProto, where: string, scope: Scope): void {
     const condition = proto.input[0] ? scope.get(proto.input[0]) : undefined;
     const known = condition && this.#b.constantOf(condition);
-    if (known?.data.length !== 1) throw uncontrollable(where, 'its condition is known at run time only');
+    if (known?.data.length !== 1) {
+      throw uncontrollable(where, 'its condition is known at run time only', `: ${FIX}`);
+    }
     const branch = branchOf(proto, known.data[0] ? 'then_branch' : 'else_branch', where);
     const inner = new Scope(scope);
     this.readInitializers(branch.initializer, inner, true);
@@ -118,8 +120,13 @@ export class NodeReader {
   }
 }
 
-function uncontrollable(where: string, why: string): RefereeError {
-  return new RefereeError('InvalidModel', `${where}: ${why}; control flow of run time cannot be differentiated`);
+const FIX = 'fix the sizes and whole numbers that it depends on, such as --fix T=40 (sizes: { T: 40 })';
+
+function uncontrollable(where: string, why: string, remedy = ''): RefereeError {
+  return new RefereeError(
+    'InvalidModel',
+    `${where}: ${why}; control flow of run time cannot be differentiated${remedy}`,
+  );
 }
 
 function branchOf(proto: NodeProto, name: string, where: string): GraphProto {

@@ -4,7 +4,7 @@
 import type { Dim } from '../shapes.ts';
 import { dimProduct, formatShape, unknownDim } from '../shapes.ts';
 import type { InferRule } from './rule.ts';
-import { axisOf, problem, rankOf, required } from './context.ts';
+import { axisOf, expectEqual, problem, rankOf, required } from './context.ts';
 
 const resize: InferRule = (context) => {
   const x = required(context, 0);
@@ -67,6 +67,7 @@ const affineGrid: InferRule = (context) => {
     throw problem(context, `theta has shape ${formatShape(theta.shape)}, expected [N, 2, 3] or [N, 3, 4]`);
   const sizes = context.dims(rankOf(context, 1, 1)) ?? Array.from({ length: axes + 2 }, unknownDim);
   if (sizes.length !== axes + 2) throw problem(context, `${sizes.length} sizes, expected ${axes + 2}`);
+  expectEqual(context, theta.shape[0]!, sizes[0]!, 'batch of theta and of the sizes');
   return [{ dtype: theta.dtype, shape: [sizes[0]!, ...sizes.slice(2), axes] }];
 };
 

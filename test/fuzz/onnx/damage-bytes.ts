@@ -59,7 +59,8 @@ const MAGICS = ['PK\x03\x04', '\x89PNG\r\n\x1a\n', '\x7fELF', '#!/bin/sh\n', '{"
 
 /** One to three damages, or a file of another kind. */
 export function damageBytes(bytes: Uint8Array, random: Random, other: Uint8Array): Uint8Array {
-  if (random.below(40) === 0) return joined(Buffer.from(random.pick(MAGICS), 'latin1'), random.bytes(random.below(200)));
+  if (random.below(40) === 0)
+    return joined(Buffer.from(random.pick(MAGICS), 'latin1'), random.bytes(random.below(200)));
   let damaged = bytes;
   for (let count = random.below(3); count >= 0 && damaged.length > 0; count -= 1) {
     damaged = random.pick(DAMAGES)(damaged, random, other);

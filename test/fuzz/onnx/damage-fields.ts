@@ -2,9 +2,9 @@
  * @file Damage to the fields of a file, message by message: what stays is a well-formed protobuf that says wrong things.
  */
 import type { Message } from '@bufbuild/protobuf';
-import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import { clone, fromBinary, toBinary } from '@bufbuild/protobuf';
 
-import { ModelProtoSchema } from '../../../models/onnx/onnx_pb.ts';
+import { ModelProtoSchema, file_onnx } from '../../../models/onnx/onnx_pb.ts';
 import type { Random } from './random.ts';
 
 type Holder = Record<string | number, unknown>;
@@ -19,7 +19,29 @@ const WHOLES = [
   ...[0n, 1n, -1n, 2n, 3n, 4n, 16n, 63n, 1000n, 65_537n, 1_000_000n, 50_000_000n, 2n ** 31n - 1n, 2n ** 31n],
   ...[2n ** 32n, 2n ** 40n, 2n ** 53n, 2n ** 63n - 1n, -(2n ** 31n), -(2n ** 63n), -2n, -1000n],
 ];
-const NUMBERS = [0, 1, -1, 2, 3, 5, 7, 9, 10, 11, 16, 17, 23, 100, 2 ** 31 - 1, -(2 ** 31), 0.5, NaN, Infinity, -0, 1e-40];
+const NUMBERS = [
+  0,
+  1,
+  -1,
+  2,
+  3,
+  5,
+  7,
+  9,
+  10,
+  11,
+  16,
+  17,
+  23,
+  100,
+  2 ** 31 - 1,
+  -(2 ** 31),
+  0.5,
+  NaN,
+  Infinity,
+  -0,
+  1e-40,
+];
 const TEXTS = [
   ...['', ' ', 'x', 'y', '../weights.bin', '/etc/passwd', 'link.bin', 'folder', 'missing.bin', './weights.bin', '0'],
   ...['-1', '1e3', '99999999999999999999', '\n', '\u001b[31m', '\u2028', '__proto__', 'constructor', 'toString', 'N'],
@@ -99,6 +121,14 @@ function otherList(list: unknown[], { random }: Material): unknown[] {
   }
 }
 
+/** A message may take the place of one that lies within it. */
+function copyOf(message: Message): Message {
+  return clone(
+    file_onnx.messages.find(({ typeName }) => typeName === message.$typeName)!,
+    message,
+  );
+}
+
 function other(value: unknown, material: Material): unknown {
   const { random, messages } = material;
   switch (typeof value) {
@@ -113,7 +143,8 @@ function other(value: unknown, material: Material): unknown {
     default:
       if (value instanceof Uint8Array) return otherBytes(value, random);
       if (Array.isArray(value)) return otherList(value as unknown[], material);
-      if (isMessage(value)) return random.below(3) === 0 ? undefined : random.pick(messages.get(value.$typeName)!);
+      if (isMessage(value))
+        return random.below(3) === 0 ? undefined : copyOf(random.pick(messages.get(value.$typeName)!));
       return value;
   }
 }

@@ -86,7 +86,9 @@ const multipliedSizes: Grow = (random) => {
   return model({
     node: [
       node('Shape', ['x'], ['n'], { attribute: [intAttribute('end', random.below(2) + 1)] }),
-      ...Array.from({ length: count }, (_, at) => node(opType, at === 0 ? ['n', 'n'] : [`m${at - 1}`, `m${at - 1}`], [`m${at}`])),
+      ...Array.from({ length: count }, (_, at) =>
+        node(opType, at === 0 ? ['n', 'n'] : [`m${at - 1}`, `m${at - 1}`], [`m${at}`]),
+      ),
       node('ConstantOfShape', [`m${count - 1}`], ['ones']),
       node('Add', ['ones', 'x'], ['y']),
     ],
@@ -147,7 +149,13 @@ const absurdSizes: Grow = (random) => {
   return model(
     random.pick([
       ...['MaxPool', 'AveragePool', 'LpPool'].map(pooled),
-      ...([['LSTM', 4], ['GRU', 3], ['RNN', 1]] as const).map(([opType, gates]) => layer(opType, gates)),
+      ...(
+        [
+          ['LSTM', 4],
+          ['GRU', 3],
+          ['RNN', 1],
+        ] as const
+      ).map(([opType, gates]) => layer(opType, gates)),
       spread('LRN', intAttribute('size', size)),
       spread('DepthToSpace', intAttribute('blocksize', size)),
       spread('SpaceToDepth', intAttribute('blocksize', size)),
@@ -171,14 +179,24 @@ const repeated: Grow = (random) => {
     random.pick<() => object>([
       () => ({ node: chain('Neg', count) }),
       () => ({ node: chain('Identity', count, { name: 'same' }) }),
-      () => ({ node: chain('Expand', 1) , output: names.map(() => ({ name: 'y' })) }),
+      () => ({ node: chain('Expand', 1), output: names.map(() => ({ name: 'y' })) }),
       () => ({ node: names.map((name) => node('Tanh', ['x'], [name])), output: names.map((name) => ({ name })) }),
-      () => ({ node: [node('Sum', names.map(() => 'x'), ['y'])] }),
+      () => ({
+        node: [
+          node(
+            'Sum',
+            names.map(() => 'x'),
+            ['y'],
+          ),
+        ],
+      }),
       () => ({ node: [node('Split', ['x'], ['y', ...names])] }),
       () => ({
         initializer: [known],
         node: names.map((name) =>
-          node('If', ['yes'], [name === 'y0' ? 'y' : name], { attribute: [branch('then_branch', 'z'), branch('else_branch', 'z')] }),
+          node('If', ['yes'], [name === 'y0' ? 'y' : name], {
+            attribute: [branch('then_branch', 'z'), branch('else_branch', 'z')],
+          }),
         ),
       }),
       () => ({ node: chain('NoSuchOperator', count) }),
@@ -186,7 +204,9 @@ const repeated: Grow = (random) => {
         input: [{ name: 'x', type: tensorType(FLOAT, ['T', 1, 1]) }],
         initializer: ['w', 'r'].map((name) => ({ name, dataType: FLOAT, dims: [1n, 1n, 1n], floatData: [1] })),
         node: Array.from({ length: Math.ceil(count / 10) }, (_, at, { length } = { length: Math.ceil(count / 10) }) => [
-          node('RNN', [at === 0 ? 'x' : `u${at - 1}`, 'w', 'r'], [`s${at}`], { attribute: [intAttribute('hidden_size', 1)] }),
+          node('RNN', [at === 0 ? 'x' : `u${at - 1}`, 'w', 'r'], [`s${at}`], {
+            attribute: [intAttribute('hidden_size', 1)],
+          }),
           node('Squeeze', [`s${at}`, 'axes'], [at === length - 1 ? 'y' : `u${at}`]),
         ]).flat(),
       }),
@@ -198,7 +218,10 @@ const repeated: Grow = (random) => {
 const nested: Grow = (random) => {
   // ModelProto.graph (7), GraphProto.node (1), NodeProto.attribute (5), AttributeProto.g (6).
   let inner: Uint8Array = new Uint8Array();
-  const path = random.pick([[0x0a, 0x2a, 0x32], [0x32, 0x0a, 0x2a]]);
+  const path = random.pick([
+    [0x0a, 0x2a, 0x32],
+    [0x32, 0x0a, 0x2a],
+  ]);
   for (let depth = large(random, 4000); depth > 0; depth -= 1) {
     for (const tag of path) inner = Buffer.concat([Uint8Array.of(tag), lengthOf(inner.length), inner]);
   }

@@ -63,7 +63,12 @@ function text(): Graph {
   return b.build();
 }
 
-const node = (opType: string, input: readonly string[], output: readonly string[], attribute: object[] = []): object => ({
+const node = (
+  opType: string,
+  input: readonly string[],
+  output: readonly string[],
+  attribute: object[] = [],
+): object => ({
   name: `the ${opType}`,
   opType,
   input,
@@ -76,7 +81,9 @@ function types(): GraphInit {
   const dtypes = Object.keys(DTYPES) as DType[];
   const initializer = dtypes.flatMap((dtype) => {
     const { onnx, bytes } = DTYPES[dtype];
-    const field = { float32: 'floatData', float64: 'doubleData', int64: 'int64Data', uint64: 'uint64Data' }[dtype as string];
+    const field = { float32: 'floatData', float64: 'doubleData', int64: 'int64Data', uint64: 'uint64Data' }[
+      dtype as string
+    ];
     const isBig = dtype === 'int64' || dtype === 'uint64' || dtype === 'uint32';
     const typed = { [field ?? (dtype === 'uint32' ? 'uint64Data' : 'int32Data')]: isBig ? [1n, 0n] : [1, 0] };
     const raw = { rawData: new Uint8Array(2 * bytes) };
@@ -106,12 +113,21 @@ function outside(): GraphInit {
 
 /** Settings as attributes, as older operator sets have them. */
 function old(): GraphInit {
-  const floats = (name: string, values: readonly number[]): object => ({ name, type: AttributeType.FLOATS, floats: values });
+  const floats = (name: string, values: readonly number[]): object => ({
+    name,
+    type: AttributeType.FLOATS,
+    floats: values,
+  });
   return {
     input: [{ name: 'x', type: tensorType(FLOAT, ['N', 2, 4, null]) }],
     node: [
       node('Pad', ['x'], ['padded'], [intsAttribute('pads', [0, 0, 1, 1, 0, 0, 1, 1])]),
-      node('Slice', ['padded'], ['cut'], [intsAttribute('starts', [1]), intsAttribute('ends', [5]), intsAttribute('axes', [2])]),
+      node(
+        'Slice',
+        ['padded'],
+        ['cut'],
+        [intsAttribute('starts', [1]), intsAttribute('ends', [5]), intsAttribute('axes', [2])],
+      ),
       node('Clip', ['cut'], ['bounded'], [{ name: 'max', type: AttributeType.FLOAT, f: 1 }]),
       node('Upsample', ['bounded'], ['larger'], [floats('scales', [1, 1, 2, 2])]),
       node('Unsqueeze', ['larger'], ['more'], [intsAttribute('axes', [0])]),
@@ -129,16 +145,26 @@ function branches(): GraphInit {
     type: AttributeType.GRAPH,
     g: { name, node: nodes, output: [{ name: output }] },
   });
-  const inner = node('If', ['yes'], ['b'], [
-    branch('then_branch', [node('Tanh', ['x'], ['c'])], 'c'),
-    branch('else_branch', [node('Sin', ['x'], ['c'])], 'c'),
-  ]);
+  const inner = node(
+    'If',
+    ['yes'],
+    ['b'],
+    [branch('then_branch', [node('Tanh', ['x'], ['c'])], 'c'), branch('else_branch', [node('Sin', ['x'], ['c'])], 'c')],
+  );
   return {
-    initializer: [{ name: 'yes', dataType: 9, int32Data: [1] }, { name: 'two', dataType: INT64, dims: [1n], int64Data: [2n] }],
+    initializer: [
+      { name: 'yes', dataType: 9, int32Data: [1] },
+      { name: 'two', dataType: INT64, dims: [1n], int64Data: [2n] },
+    ],
     node: [
       node('Shape', ['x'], ['shape'], [intAttribute('start', 1)]),
       node('Equal', ['shape', 'two'], ['isTwo']),
-      node('If', ['isTwo'], ['a'], [branch('then_branch', [inner], 'b'), branch('else_branch', [node('Neg', ['x'], ['d'])], 'd')]),
+      node(
+        'If',
+        ['isTwo'],
+        ['a'],
+        [branch('then_branch', [inner], 'b'), branch('else_branch', [node('Neg', ['x'], ['d'])], 'd')],
+      ),
       node('Mul', ['a', 'x'], ['y']),
     ],
   } as GraphInit;
@@ -162,8 +188,14 @@ function withFunctions(): Uint8Array {
       domain,
       input: ['a', 'unused'],
       output: ['c', 'a'],
-      opsetImport: [{ domain: '', version: 9n }, { domain, version: 1n }],
-      node: [{ ...node('Leaky', ['a'], ['b']), domain }, { ...node('Leaky', ['b'], ['c']), domain }],
+      opsetImport: [
+        { domain: '', version: 9n },
+        { domain, version: 1n },
+      ],
+      node: [
+        { ...node('Leaky', ['a'], ['b']), domain },
+        { ...node('Leaky', ['b'], ['c']), domain },
+      ],
     },
   ];
   const calls = [{ ...node('Twice', ['x'], ['y', 'z']), domain }, node('Sigmoid', ['z'], ['same'])];
