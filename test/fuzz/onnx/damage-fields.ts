@@ -2,9 +2,9 @@
  * @file Damage to the fields of a file, message by message: what stays is a well-formed protobuf that says wrong things.
  */
 import type { Message } from '@bufbuild/protobuf';
-import { clone, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
 
-import { ModelProtoSchema, file_onnx } from '../../../models/onnx/onnx_pb.ts';
+import { ModelProtoSchema } from '../../../models/onnx/onnx_pb.ts';
 import type { Random } from './random.ts';
 
 type Holder = Record<string | number, unknown>;
@@ -121,11 +121,15 @@ function otherList(list: unknown[], { random }: Material): unknown[] {
   }
 }
 
-/** A message may take the place of one that lies within it. */
-function copyOf(message: Message): Message {
-  return clone(
-    file_onnx.messages.find(({ typeName }) => typeName === message.$typeName)!,
-    message,
+/** A message may take the place of one that lies within it, hence a copy; the prototype holds its defaults. */
+function copyOf(value: unknown): unknown {
+  if (value instanceof Uint8Array) return value.slice();
+  if (Array.isArray(value)) return value.map(copyOf);
+  if (typeof value !== 'object' || value === null) return value;
+  const fields = Object.entries(value).map(([name, field]) => [name, copyOf(field)]);
+  return Object.assign(
+    Object.create(Object.getPrototypeOf(value) as object | null) as object,
+    Object.fromEntries(fields),
   );
 }
 
