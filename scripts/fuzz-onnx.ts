@@ -4,13 +4,15 @@
  *
  * Usage: npm run fuzz:onnx -- [--files 100000] [--seed n] [--first 0] [--save folder]
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { hostileCase } from '../test/fuzz/onnx/cases.ts';
 import { prepareFolder } from '../test/fuzz/onnx/folder.ts';
+import type { Bug } from '../test/fuzz/onnx/watch.ts';
 import { runCampaign } from '../test/fuzz/onnx/watch.ts';
 
 const { values: flags } = parseArgs({
@@ -27,6 +29,16 @@ if (![files, seed, first].every((value) => Number.isSafeInteger(value) && value 
   process.exit(2);
 }
 
+/** Kept for whoever looks into it. */
+function save({ index, problem }: Bug): void {
+  const { bytes, kind } = hostileCase(seed, index);
+  const file = join(flags.save, `${seed}-${index}.onnx`);
+  mkdirSync(flags.save, { recursive: true });
+  writeFileSync(file, bytes);
+  const again = `--seed ${seed} --first ${index} --files 1`;
+  process.stdout.write(`case ${index} (${kind}): ${problem}\n  saved as ${file}; again: ${again}\n`);
+}
+
 const limits = { seconds: 5, megabytes: 500 };
 const work = await mkdtemp(join(tmpdir(), 'referee-hostile-'));
 const begun = performance.now();
@@ -36,21 +48,13 @@ const { outcomes, bugs, slowest, largest } = await runCampaign({
   end: first + files,
   folder: await prepareFolder(work),
   limits,
+  onBug: save,
   onCase: (index) => {
     if ((index + 1 - first) % 5000 === 0) process.stderr.write(`${index + 1 - first} of ${files} files\n`);
   },
 });
 await rm(work, { recursive: true });
 
-for (const { index, problem } of bugs) {
-  const { bytes, kind } = hostileCase(seed, index);
-  await mkdir(flags.save, { recursive: true });
-  const file = join(flags.save, `${seed}-${index}.onnx`);
-  await writeFile(file, bytes);
-  process.stdout.write(
-    `case ${index} (${kind}): ${problem}\n  saved as ${file}; again: --seed ${seed} --first ${index} --files 1\n`,
-  );
-}
 const counts = Object.entries(outcomes).map(([outcome, count]) => `${count} ${outcome}`);
 const seconds = Math.round((performance.now() - begun) / 1000);
 process.stdout.write(

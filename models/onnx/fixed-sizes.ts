@@ -57,7 +57,7 @@ export class FixedSizes {
     const known = [...this.#known].slice(0, 8).join(', ');
     throw new RefereeError(
       'InvalidInput',
-      `no open dimension or whole number that goes in is called ${quoted(unused)}, there are ${known === '' ? 'none' : known}`,
+      `no open dimension is called ${quoted(unused)}, there are ${known === '' ? 'none' : known}`,
     );
   }
 

@@ -137,5 +137,5 @@ function branchOf(proto: NodeProto, name: string, where: string): GraphProto {
 
 /** Text of a file in a message or a name: one line, not too long. */
 export function oneLine(text: string): string {
-  return text.replace(/\p{Cc}/gu, '_').slice(0, 500);
+  return text.replace(/[\p{Cc}\u2028\u2029]/gu, '_').slice(0, 500);
 }

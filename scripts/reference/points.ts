@@ -7,8 +7,9 @@ import type { DType, Tensor } from '../../models/onnx/dtype.ts';
 import { elementCount, float32, int64 } from '../../models/onnx/dtype.ts';
 import type { Holds } from './networks.ts';
 
-/** White with dark strokes of letters' size, -1..1, a soft edge. */
-function picture(shape: readonly number[]): Tensor {
+/** White with dark strokes of letters' size, -1..1, a soft edge, the grain of a camera. */
+function picture(shape: readonly number[], stream: number): Tensor {
+  const grain = realsOf(normals('float32', shape, stream));
   const [, channels, height, width] = shape as [number, number, number, number];
   const pixel = (at: number): number => {
     const [y, x] = [Math.floor(at / width) % height, at % width];
@@ -19,7 +20,7 @@ function picture(shape: readonly number[]): Tensor {
   };
   const plane = height * width;
   return float32(
-    Float32Array.from({ length: shape[0]! * channels * plane }, (_, at) => pixel(at % plane)),
+    Float32Array.from({ length: shape[0]! * channels * plane }, (_, at) => pixel(at % plane) + 0.05 * grain[at]!),
     shape,
   );
 }
@@ -38,17 +39,24 @@ function sound(shape: readonly number[], stream: number): Tensor {
   );
 }
 
-const PROSE = 'import numpy as np\n\ndef mean(values):\n    """The mean."""\n    return sum(values) / len(values)\n\n';
-
+/** A program, line by line, no two lines alike: of equal windows nobody knows which is the largest. */
 function text(shape: readonly number[]): Tensor {
-  const data = Int32Array.from({ length: elementCount(shape) }, (_, at) => PROSE.charCodeAt(at % PROSE.length));
-  return { dtype: 'int32', shape, data };
+  const lines = Array.from(
+    { length: 60 },
+    (_, at) => `def f${at * at}(x):\n    return x + ${at * 7 + 1} * f${at}(x)\n\n`,
+  );
+  const prose = ['import numpy as np\n\n', ...lines].join('');
+  return {
+    dtype: 'int32',
+    shape,
+    data: Int32Array.from({ length: elementCount(shape) }, (_, at) => prose.charCodeAt(at)),
+  };
 }
 
 /** What a network is fed with, the same every time. */
 export function pointOf(holds: Holds, shape: readonly number[], stream: number): Tensor {
   if (typeof holds === 'number') return int64([holds], shape);
-  if (holds === 'picture') return picture(shape);
+  if (holds === 'picture') return picture(shape, stream);
   if (holds === 'sound') return sound(shape, stream);
   if (holds === 'text') return text(shape);
   return normals('float32', shape, stream);

@@ -40,6 +40,7 @@ export interface Campaign {
   readonly folder: string;
   readonly limits: Limits;
   readonly onCase?: (index: number) => void;
+  readonly onBug?: (bug: Bug) => void;
 }
 
 export interface CampaignResult {
@@ -56,6 +57,10 @@ const PATIENCE = 6;
 export async function runCampaign(campaign: Campaign): Promise<CampaignResult> {
   const outcomes: Record<string, number> = {};
   const bugs: Bug[] = [];
+  const note = (bug: Bug): void => {
+    bugs.push(bug);
+    campaign.onBug?.(bug);
+  };
   let slowest = { index: -1, seconds: 0 };
   let largest = { index: -1, megabytes: 0 };
   let next = campaign.first;
@@ -68,10 +73,10 @@ export async function runCampaign(campaign: Campaign): Promise<CampaignResult> {
       if (seconds > slowest.seconds) slowest = { index, seconds };
       if (megabytes > largest.megabytes) largest = { index, megabytes };
       const found = problem ?? overLimit(report, campaign.limits);
-      if (found !== undefined) bugs.push({ index, problem: found });
+      if (found !== undefined) note({ index, problem: found });
     });
     if (lost === undefined) continue;
-    bugs.push({ index: next, problem: lost });
+    note({ index: next, problem: lost });
     next += 1;
   }
   return { outcomes, bugs, slowest, largest };
