@@ -64,11 +64,22 @@ interface Window {
 }
 
 /** Kernel, strides, dilations and pads of a convolution or pooling over the axes after the first two. */
-export function windowOf(context: Pick<InferContext, 'attributes'>, kernel: readonly number[], spatial: Shape): Window {
+export function windowOf(
+  context: Pick<InferContext, 'attributes' | 'where'>,
+  kernel: readonly number[],
+  spatial: Shape,
+): Window {
   const { attributes } = context;
   const axes = kernel.length;
   const strides = attributes.ints('strides') ?? kernel.map(() => 1);
   const dilations = attributes.ints('dilations') ?? kernel.map(() => 1);
+  for (const [what, steps] of [
+    ['strides', strides],
+    ['dilations', dilations],
+  ] as const) {
+    if (steps.length === axes && steps.every((step) => step >= 1)) continue;
+    throw problem(context, `${what} are [${steps.join(', ')}], expected ${axes} numbers of 1 or more`);
+  }
   const mode = attributes.string('auto_pad', 'NOTSET');
   if (mode === 'SAME_UPPER' || mode === 'SAME_LOWER') {
     const begins: number[] = [];
@@ -85,6 +96,9 @@ export function windowOf(context: Pick<InferContext, 'attributes'>, kernel: read
     return { kernel, strides, dilations, pads: [...begins, ...ends] };
   }
   const pads = mode === 'VALID' ? undefined : attributes.ints('pads');
+  if (pads && pads.length !== 2 * axes) {
+    throw problem(context, `pads are [${pads.join(', ')}], expected ${2 * axes} numbers`);
+  }
   return { kernel, strides, dilations, pads: pads ?? Array.from({ length: 2 * axes }, () => 0) };
 }
 
