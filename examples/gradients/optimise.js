@@ -2,13 +2,13 @@
 //
 //   node optimise.js classifier.onnx start.png label picture.png [steps]
 import { readFile } from 'node:fs/promises';
+import { argv, stdout } from 'node:process';
 
 import ort from 'onnxruntime-node';
+import { readPicture, writePicture } from './picture.js';
 import { grad } from 'referee/autodiff';
 
-import { readPicture, writePicture } from './picture.js';
-
-const [model, from, label, to, steps = '60'] = process.argv.slice(2);
+const [model, from, label, to, steps = '60'] = argv.slice(2);
 const [of, wrt] = ['save_infer_model/scale_0.tmp_1', 'x'];
 const session = await ort.InferenceSession.create(grad(await readFile(model), { of: [of], wrt: [wrt] }));
 
@@ -32,6 +32,6 @@ for (let step = 1; step <= Number(steps); step += 1) {
     const move = mean[at] / (1 - 0.9 ** step) / (Math.sqrt(square[at] / (1 - 0.99 ** step)) + 1e-8);
     values[at] = Math.max(-1, Math.min(1, values[at] + 0.02 * move));
   }
-  if (step % 10 === 0) console.log(`step ${step}: score ${score.toFixed(4)}`);
+  if (step % 10 === 0) stdout.write(`step ${step}: score ${score.toFixed(4)}\n`);
 }
 await writePicture(to, { width, height, values });

@@ -2,13 +2,13 @@
 //
 //   node saliency.js classifier.onnx picture.png map.png
 import { readFile } from 'node:fs/promises';
+import { argv, stdout } from 'node:process';
 
 import ort from 'onnxruntime-node';
+import { readPicture, writePicture } from './picture.js';
 import { grad } from 'referee/autodiff';
 
-import { readPicture, writePicture } from './picture.js';
-
-const [model, from, to] = process.argv.slice(2);
+const [model, from, to] = argv.slice(2);
 const [of, wrt] = ['save_infer_model/scale_0.tmp_1', 'x']; // `referee grad classifier.onnx --list` tells the names.
 const session = await ort.InferenceSession.create(grad(await readFile(model), { of: [of], wrt: [wrt] }));
 
@@ -40,4 +40,4 @@ const soft = weight.map((_, at) => {
 const most = Math.max(...soft);
 const map = Float32Array.from({ length: 3 * plane }, (_, at) => 1 - (2 * soft[at % plane]) / most);
 await writePicture(to, { width, height, values: map });
-console.log(`upright ${scores[0].toFixed(4)}, upside down ${scores[1].toFixed(4)}: ${to}`);
+stdout.write(`upright ${scores[0].toFixed(4)}, upside down ${scores[1].toFixed(4)}: ${to}\n`);

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { readFile } from 'node:fs/promises';
 import { decode } from 'fast-png';
 import { execa } from 'execa';
-import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 
 import { fixturePath } from '../support/fixtures.ts';

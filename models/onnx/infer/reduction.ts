@@ -78,7 +78,8 @@ const channelNormalization: InferRule = (context) => {
   const x = required(context, 0);
   const channels = x.shape[1];
   if (channels === undefined) throw problem(context, 'the input needs a channel axis');
-  for (let at = 1; at < context.inputs.length; at += 1) {
+  const parameters = context.op === 'BatchNormalization' ? 4 : 2;
+  for (let at = 1; at <= parameters; at += 1) {
     const parameter = rankOf(context, at, 1);
     expectEqual(context, parameter.shape[0] ?? 1, channels, `size of input ${at} and number of channels`);
   }

@@ -69,7 +69,7 @@ function survey(root: Message): { slots: Slot[]; messages: Map<string, Message[]
       else if (typeof value === 'object' && value !== null && !(value instanceof Uint8Array)) visit(value as Holder);
     }
   };
-  visit(root as unknown as Holder);
+  visit(root);
   return { slots, messages, texts };
 }
 

@@ -9,7 +9,7 @@ import type { Random } from './random.ts';
 type Grow = (random: Random) => Uint8Array;
 
 const model = (graph: object, functions: readonly object[] = []): Uint8Array =>
-  foreignModel(graph as GraphInit, { functions: functions as never, imports: ['', 'local'] });
+  foreignModel(graph, { functions: functions, imports: ['', 'local'] });
 
 const node = (opType: string, input: readonly string[], output: readonly string[], more: object = {}): object => ({
   opType,

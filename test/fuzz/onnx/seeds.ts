@@ -91,7 +91,7 @@ function types(): GraphInit {
   });
   const casts = initializer.map(({ name }) => node('Cast', [name], [`${name}.cast`], [intAttribute('to', FLOAT)]));
   const sum = node('Sum', ['x', ...initializer.map(({ name }) => `${name}.cast`)], ['y']);
-  return { initializer, node: [...casts, sum] } as GraphInit;
+  return { initializer, node: [...casts, sum] };
 }
 
 function outside(): GraphInit {
@@ -108,7 +108,7 @@ function outside(): GraphInit {
       external('v', ['location', './weights.bin'], ['offset', '32']),
     ],
     node: [node('MatMul', ['x', 'w'], ['h']), node('MatMul', ['h', 'v'], ['y'])],
-  } as GraphInit;
+  };
 }
 
 /** Settings as attributes, as older operator sets have them. */
@@ -135,7 +135,7 @@ function old(): GraphInit {
       node('Softmax', ['less'], ['soft'], [intAttribute('axis', 1)]),
       node('ReduceMean', ['soft'], ['y'], [intsAttribute('axes', [2, 3]), intAttribute('keepdims', 0)]),
     ],
-  } as GraphInit;
+  };
 }
 
 /** Branches that are known, within branches; the last condition is known only if the size is. */
@@ -167,7 +167,7 @@ function branches(): GraphInit {
       ),
       node('Mul', ['a', 'x'], ['y']),
     ],
-  } as GraphInit;
+  };
 }
 
 function withFunctions(): Uint8Array {
@@ -200,7 +200,7 @@ function withFunctions(): Uint8Array {
   ];
   const calls = [{ ...node('Twice', ['x'], ['y', 'z']), domain }, node('Sigmoid', ['z'], ['same'])];
   const output = ['y', 'same'].map((name) => ({ name }));
-  return foreignModel({ node: calls, output } as GraphInit, { functions: functions as never, imports: ['', domain] });
+  return foreignModel({ node: calls, output }, { functions: functions, imports: ['', domain] });
 }
 
 /** Sizes computed of sizes, as PyTorch writes reshapes. */
@@ -227,7 +227,7 @@ function sizes(): GraphInit {
       { name: 'one', dataType: INT64, dims: [1n], int64Data: [1n] },
       { name: 'wide', dataType: INT64, dims: [2n], int64Data: [1n, 3n] },
     ],
-  } as GraphInit;
+  };
 }
 
 let models: readonly NamedModel[] | undefined;

@@ -101,8 +101,7 @@ async function watch(
     [seed, first, end, folder].map(String),
     { execArgv: ['--import', 'tsx'], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
   );
-  let isHanging = false;
-  let isReplaced = false;
+  const ended = { isHanging: false, isReplaced: false };
   let done = first;
   let timer: NodeJS.Timeout | undefined;
   child.on('message', (report: CaseReport) => {
@@ -110,7 +109,7 @@ async function watch(
     if (report.state === 'begun') {
       timer = setTimeout(
         () => {
-          isHanging = true;
+          ended.isHanging = true;
           child.kill('SIGKILL');
         },
         PATIENCE * limits.seconds * 1000,
@@ -120,14 +119,14 @@ async function watch(
       onEnded(report);
       // What it holds would count against the next cases.
       if (report.megabytes > limits.megabytes) {
-        isReplaced = true;
+        ended.isReplaced = true;
         child.kill('SIGKILL');
       }
     }
   });
   const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
   clearTimeout(timer);
-  if (isHanging) return `hangs: no end after ${PATIENCE * limits.seconds} s`;
-  if (isReplaced || (done >= end && code === 0)) return undefined;
+  if (ended.isHanging) return `hangs: no end after ${PATIENCE * limits.seconds} s`;
+  if (ended.isReplaced || (done >= end && code === 0)) return undefined;
   return `the process ended: ${signal ?? `exit code ${code}`}`;
 }

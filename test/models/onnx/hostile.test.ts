@@ -45,6 +45,7 @@ describe('inputs that do not fit are refused where they are inferred, not by the
       /size of the bias and of the normalised axes: 5 against 8/,
     ],
     ['BatchNormalization', [real(2, 4, 3, 3), real(4, 1, 1), real(4), real(4), real(4)], {}, /expected rank 1/],
+    ['BatchNormalization', [real(2, 4, 3, 3), real(4)], {}, /input 2 is missing/],
     ['Conv', [real(1, 4, 9, 9), real(6, 4, 3, 3), real(3, 4)], {}, /expected rank 1/],
     [
       'ConvTranspose',
@@ -122,7 +123,7 @@ test('a function that calls itself in a branch, and functions that multiply', ()
   });
   const functions = Array.from({ length: 31 }, (_, at) => level(at));
   const first = { node: [{ opType: 'F0', domain, input: ['x'], output: ['y'] }] } as GraphInit;
-  const model = foreignModel(first, { functions: functions as never, imports: ['', domain] });
+  const model = foreignModel(first, { functions: functions, imports: ['', domain] });
   expect(() => readModel(model)).toThrow(/its functions make (more than|names of more than)/);
 });
 
@@ -175,7 +176,7 @@ describe('the value of a whole number that goes in', () => {
         attribute: [branch('then_branch', 'Tanh'), branch('else_branch', 'Sin')],
       },
     ],
-  } as GraphInit);
+  });
 
   test.each([
     [16000, 'Tanh'],
