@@ -3,7 +3,6 @@
  */
 import { AttributeProto_AttributeType as AttributeType } from '../../../models/onnx/onnx_pb.ts';
 import { FLOAT, INT64, foreignModel, intAttribute, intsAttribute, tensorType } from '../../support/foreign-model.ts';
-import type { GraphInit } from '../../support/foreign-model.ts';
 import type { Random } from './random.ts';
 
 type Grow = (random: Random) => Uint8Array;

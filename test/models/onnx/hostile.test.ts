@@ -204,3 +204,12 @@ test('many nodes without a rule are found in one walk', () => {
   expect(missing).toHaveLength(500);
   expect(missing[0]!.reason).toMatch(/LpPool has no gradient rule for input 0 \("x"\): a window of 2097152 elements/);
 });
+
+test('statistics of another type than the input have no rule, which is said of the node', () => {
+  const b = new GraphBuilder('mixed');
+  const x = b.input('x', 'float32', [2, 4, 3, 3]);
+  const half = b.input('variance', 'float16', [4]);
+  const one = b.input('one', 'float32', [4]);
+  b.output('y', b.node('BatchNormalization', [x, one, one, one, half])[0]!);
+  expect(missingRules(b.build())[0]!.reason).toMatch(/its parameters are of another type than its input/);
+});
