@@ -5,6 +5,7 @@
 import { dirname } from 'node:path';
 
 import { RefereeError } from '../../errors.ts';
+import { describeModel } from '../../models/onnx/describe-model.ts';
 import type { Tensor } from '../../models/onnx/dtype.ts';
 import { DTYPES } from '../../models/onnx/dtype.ts';
 import { freeInitializers } from '../../models/onnx/free-initializers.ts';
@@ -85,6 +86,7 @@ export async function checkGradient(
   const feeds = await feedsFor(graph.inputs, { ...options, seed });
   const point = new Map(feeds);
   const free = graph.initializers.filter(({ value }) => wrt.includes(value));
+  for (const [name, tensor] of fixedInputs(written)) point.set(name, tensor);
   for (const initializer of free) point.set(initializer.value.name, await tensorOf(initializer));
   const freed = freeInitializers(
     source.bytes,
@@ -197,6 +199,14 @@ async function tensorOf(initializer: Initializer): Promise<Tensor> {
     at += chunk.length;
   }
   return { dtype: value.dtype, shape: value.shape as readonly number[], data: new array(whole.buffer, 0, at / bytes) };
+}
+
+/** Inputs of the file whose values were fixed: the written file has them no more, the model itself still wants them. */
+function fixedInputs({ source, graph }: WrittenGradient): Map<string, Tensor> {
+  const names = new Set(describeModel(source.bytes).inputs.map(({ name }) => name));
+  return new Map(
+    graph.initializers.flatMap(({ value, data }) => (data && names.has(value.name) ? [[value.name, data]] : [])),
+  );
 }
 
 /** Whether any number of the model is held in half precision. */

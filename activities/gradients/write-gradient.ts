@@ -8,7 +8,8 @@ import { RefereeError, quoted } from '../../errors.ts';
 import { nearestName } from '../../inversion/suggest.ts';
 import { differentiated } from '../../models/autodiff/grad.ts';
 import { isFloat } from '../../models/onnx/dtype.ts';
-import type { Graph, Value } from '../../models/onnx/graph.ts';
+import type { Graph, Node, Value } from '../../models/onnx/graph.ts';
+import { producers } from '../../models/onnx/graph.ts';
 import { writeModel } from '../../models/onnx/protobuf.ts';
 import type { ModelFile } from './open-model.ts';
 import { openModelFile, readGraph } from './open-model.ts';
@@ -95,7 +96,8 @@ export async function writeGradient(request: GradientRequest): Promise<WrittenGr
     await writeWholeFile(data, weightChunks(placed), { replace: force });
   }
   await writeWholeFile(path, [bytes], { replace: force });
-  const unreached = wrt.filter(({ name }) => isZero(gradients, `gradient.${name}`)).map(({ name }) => name);
+  const makers = producers(gradients.nodes);
+  const unreached = wrt.filter(({ name }) => isZero(gradients, `gradient.${name}`, makers)).map(({ name }) => name);
   const weights = hasData ? data : undefined;
   return { source, graph, result: placed.graph, bytes, path, of, wrt, unreached, weights };
 }
@@ -165,13 +167,14 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /** Whether an output is nothing but zeros, whatever goes in. */
-function isZero({ nodes, outputs, initializers }: Graph, name: string): boolean {
-  const zeros = (value: Value | undefined): boolean => {
-    const maker = nodes.find((node) => value !== undefined && node.outputs.includes(value));
-    if (maker?.op === 'Identity' || maker?.op === 'Expand') return zeros(maker.inputs[0]);
+function isZero({ outputs, initializers }: Graph, name: string, makers: ReadonlyMap<Value, Node>): boolean {
+  let value = outputs.find((output) => output.name === name);
+  for (;;) {
+    const maker = value && makers.get(value);
     if (maker?.op === 'ConstantOfShape') return true;
-    const held = initializers.find((initializer) => initializer.value === value)?.data;
-    return held?.data.every((element: number | bigint) => Number(element) === 0) ?? false;
-  };
-  return zeros(outputs.find((value) => value.name === name));
+    if (maker?.op !== 'Identity' && maker?.op !== 'Expand') break;
+    value = maker.inputs[0];
+  }
+  const held = initializers.find((initializer) => initializer.value === value)?.data;
+  return held?.data.every((element: number | bigint) => Number(element) === 0) ?? false;
 }

@@ -43,6 +43,7 @@ Examples:
   referee grad classifier.onnx --of logits --wrt image --output classifier.grad.onnx --check
   referee grad reader.onnx --of y --wrt x conv1.weight --output reader.grad.onnx --check --dims W=160
   referee grad lstm.onnx --output lstm.grad.onnx --fix T=40
+  referee grad speech.onnx --of output --wrt input --fix rate=16000 --output speech.grad.onnx
   referee grad int8.onnx --output int8.grad.onnx --straight-through`;
 
 export function configureGrad(command: Command, context: Context): void {
@@ -61,7 +62,7 @@ export function configureGrad(command: Command, context: Context): void {
     .option('--check', 'run what was written and compare with central differences of the model')
     .option(
       '--fix <name=size>',
-      'fix the size of a symbolic dimension in the written file; or <input>.<axis>=size',
+      'fix a size in the written file: of a symbolic dimension, <input>.<axis>, or an input that is one whole number',
       pairs('fix'),
     )
     .option('--straight-through', 'pass gradients through the rounding of QuantizeLinear as if nothing were rounded')

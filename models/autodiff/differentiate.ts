@@ -3,7 +3,7 @@
  * adds up what several readers of one value contribute. Everything is appended to the same graph, so what the forward pass
  * has computed is shared.
  */
-import { RefereeError } from '../../errors.ts';
+import { RefereeError, isRefereeError } from '../../errors.ts';
 import type { GraphBuilder } from '../onnx/builder.ts';
 import { isFloat } from '../onnx/dtype.ts';
 import { AttributeReader, producers } from '../onnx/graph.ts';
@@ -28,6 +28,8 @@ export interface VjpOptions {
   readonly overrides?: ReadonlyMap<Node, Rule>;
   /** Passes cotangents through the rounding of `QuantizeLinear` as if nothing were rounded. Without it that is an error. */
   readonly straightThrough?: boolean;
+  /** Hears of a node without a rule, instead of an error; its inputs get zeros, and the walk goes on. */
+  readonly whenMissing?: (node: Node, error: RefereeError) => void;
 }
 
 /**
@@ -39,7 +41,7 @@ export function vjp(
   b: GraphBuilder,
   outputs: readonly OutputCotangent[],
   wrt: readonly Value[],
-  { overrides = new Map(), straightThrough: isStraight = false }: VjpOptions = {},
+  { overrides = new Map(), straightThrough: isStraight = false, whenMissing }: VjpOptions = {},
 ): (Value | undefined)[] {
   const nodes = [...b.nodes];
   const made = producers(nodes.filter((node) => !overrides.has(node)));
@@ -55,7 +57,14 @@ export function vjp(
     if (!node.inputs.some((input) => input && reached.has(input))) continue;
     b.scope(`vjp/${node.name.replace(/^\//, '')}`, () => {
       const own = overrides.get(node) ?? (isStraight && node.op === 'QuantizeLinear' ? straightThrough : undefined);
-      contribute(b, node, { gradients, reached, made, cotangents, rule: own });
+      const parts = { gradients, reached, made, cotangents, rule: own };
+      try {
+        contribute(b, node, parts);
+      } catch (error) {
+        if (!whenMissing || !isRefereeError(error) || error.code !== 'MissingGradientRule') throw error;
+        whenMissing(node, error);
+        contributeZeros(b, node, parts);
+      }
     });
   }
   return wrt.map((value) => cotangents.of(value));
@@ -136,6 +145,15 @@ function contribute(b: GraphBuilder, node: Node, { gradients, reached, made, cot
     if (at >= contributions.length) throw missingRule(node, at);
     const part = contributions[at]?.();
     if (part) cotangents.add(input, fitting(b, node, part, input));
+  }
+}
+
+function contributeZeros(b: GraphBuilder, node: Node, { reached, cotangents }: Contributing): void {
+  for (const input of node.inputs) {
+    if (!input || !reached.has(input)) continue;
+    // Quantised numbers stand for real ones.
+    const zero = b.scalar(0, isFloat(input.dtype) ? input.dtype : 'float32');
+    cotangents.add(input, op.expandTo(b, zero, op.shape(b, input)));
   }
 }
 

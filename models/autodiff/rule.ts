@@ -2,7 +2,7 @@
  * @file What a gradient rule is: given the cotangents of a node's outputs, one thunk per input that appends the nodes of
  * that input's cotangent. Thunks, so that only inputs on a path to a wanted value build anything.
  */
-import { RefereeError } from '../../errors.ts';
+import { RefereeError, quoted } from '../../errors.ts';
 import type { GraphBuilder } from '../onnx/builder.ts';
 import type { AttributeReader, Node, Value } from '../onnx/graph.ts';
 
@@ -49,7 +49,7 @@ export function missingRule(node: Node, at: number, why = ''): RefereeError {
   const input = node.inputs[at]?.name ?? '';
   return new RefereeError(
     'MissingGradientRule',
-    `node ${node.name}: ${node.op} has no gradient rule for input ${at} ("${input}")${why && `: ${why}`}`,
+    `node ${node.name}: ${node.op} has no gradient rule for input ${at} (${quoted(input)})${why && `: ${why}`}`,
     { details: { node: node.name, operator: node.op, input: at } },
   );
 }

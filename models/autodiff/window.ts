@@ -18,7 +18,11 @@ export interface WindowAxis {
 
 /** One entry per spatial axis of `x`. */
 export function windowAxes(context: RuleContext, kernel: readonly number[], x: Value): readonly WindowAxis[] {
-  const { strides, dilations, pads } = windowOf(context, kernel, x.shape.slice(2));
+  const { strides, dilations, pads } = windowOf(
+    { attributes: context.attributes, where: `node ${context.node.name}` },
+    kernel,
+    x.shape.slice(2),
+  );
   return kernel.map((size, axis) => ({
     kernel: size,
     stride: strides[axis]!,

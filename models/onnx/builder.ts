@@ -37,7 +37,7 @@ export interface Weight {
 export class GraphBuilder {
   readonly name: string;
   readonly #inputs: Value[] = [];
-  readonly #outputs: Value[] = [];
+  readonly #outputs = new Set<Value>();
   readonly #initializers: Initializer[] = [];
   readonly #nodes: Node[] = [];
   readonly #scopes: string[] = [];
@@ -46,6 +46,8 @@ export class GraphBuilder {
   /** Nodes and values have names of their own each, as in ONNX; the number is how often a name was asked for. */
   readonly #nodeNames = new Map<string, number>();
   readonly #valueNames = new Map<string, number>();
+  /** Name -> the number that `freeName` tries next. */
+  readonly #freeNames = new Map<string, number>();
   readonly #constants = new Map<Value, Tensor>();
   readonly #sharedConstants = new Map<string, Value>();
   readonly #weights = new Map<string, Value>();
@@ -87,7 +89,7 @@ export class GraphBuilder {
   }
 
   get outputs(): readonly Value[] {
-    return this.#outputs;
+    return [...this.#outputs];
   }
 
   /** An input of the graph. A string in `shape` is a symbolic dimension: equal names are equal sizes. */
@@ -174,16 +176,16 @@ export class GraphBuilder {
       outputs: [name],
       attributes: {},
     });
-    this.#outputs.push(named!);
+    this.#outputs.add(named!);
     return named!;
   }
 
   /** Declares `value` an output of the graph under the name that it has. */
   outputAsNamed(value: Value): void {
-    if (this.#outputs.includes(value)) {
+    if (this.#outputs.has(value)) {
       throw new RefereeError('InvalidModel', `graph ${this.name}: output "${value.name}" is declared twice`);
     }
-    this.#outputs.push(value);
+    this.#outputs.add(value);
   }
 
   /** Nodes appended by `append` are named below `name`. */
@@ -206,11 +208,13 @@ export class GraphBuilder {
     return this.#reservedValues.has(name);
   }
 
-  /** The name itself, or one made from it that no value has. */
+  /** The name itself, or one made from it that no value has; asked for again it is another one. */
   freeName(name: string): string {
-    let free = name;
-    for (let count = 0; this.#valueNames.has(free) || free === ''; count += 1) free = `${name}_${count}`;
-    return free;
+    if (name !== '' && !this.#valueNames.has(name)) return name;
+    let count = this.#freeNames.get(name) ?? 0;
+    while (this.#valueNames.has(`${name}_${count}`)) count += 1;
+    this.#freeNames.set(name, count + 1);
+    return `${name}_${count}`;
   }
 
   /** The elements of an integer vector, as far as they are known as numbers or symbols. */

@@ -2,6 +2,8 @@
  * @file Sizes that whoever reads a model gives to dimensions that the file leaves open.
  */
 import { RefereeError, quoted } from '../../errors.ts';
+import type { DType, Tensor } from './dtype.ts';
+import { DTYPES, isFloat } from './dtype.ts';
 import type { Dim } from './shapes.ts';
 import { dimProduct, symbolFrom } from './shapes.ts';
 
@@ -34,6 +36,18 @@ export class FixedSizes {
   /** The size of an axis of an input: `dim` where it is a number already, or nothing is given. */
   ofAxis(input: string, axis: number, dim: Dim): Dim {
     return typeof dim === 'number' ? dim : (this.#given(`${input}.${axis}`) ?? dim);
+  }
+
+  /** The value of an input that is a single whole number or truth value, where one is given. */
+  ofInput(name: string, dtype: DType, shape: readonly Dim[]): Tensor | undefined {
+    if (isFloat(dtype) || !shape.every((dim) => dim === 1)) return undefined;
+    const value = this.#given(name);
+    if (value === undefined) return undefined;
+    const { array, bytes } = DTYPES[dtype];
+    const data = new array(new ArrayBuffer(bytes), 0, 1);
+    data[0] = data instanceof BigInt64Array || data instanceof BigUint64Array ? BigInt(value) : value;
+    if (Number(data[0]) === value && (dtype !== 'bool' || value < 2)) return { dtype, shape: shape.map(() => 1), data };
+    throw new RefereeError('InvalidInput', `value of ${quoted(name)}: found ${value}, which ${dtype} does not hold`);
   }
 
   /** @throws RefereeError for a size of something that the model does not have */

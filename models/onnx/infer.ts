@@ -10,6 +10,7 @@ import { productRules } from './infer/products.ts';
 import { quantisationRules } from './infer/quantisation.ts';
 import { recurrentRules } from './infer/recurrent.ts';
 import { reductionRules } from './infer/reduction.ts';
+import { checkInferred } from './infer/result.ts';
 import type { InferContext, Inferred, InferRule } from './infer/rule.ts';
 import { samplingRules } from './infer/sampling.ts';
 import { shapeRules } from './infer/shape.ts';
@@ -35,5 +36,7 @@ export function knownOperators(): readonly string[] {
 export function inferNode(context: InferContext): readonly Inferred[] {
   const rule = RULES.get(context.op);
   if (!rule) throw new RefereeError('InvalidModel', `${context.where}: operator ${context.op} is not supported`);
-  return rule(context);
+  const inferred = rule(context);
+  for (const { shape } of inferred) checkInferred(context, shape);
+  return inferred;
 }

@@ -2,15 +2,16 @@
  * @file Calls of a model's own functions, replaced by the functions' nodes. Values inside get names of their own, and
  * attributes that a body takes from its call get the call's.
  */
-import { clone, create } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 
 import { RefereeError, quoted } from '../../errors.ts';
 import type { AttributeProto, FunctionProto, ModelProto, NodeProto, OperatorSetIdProto } from './onnx_pb.ts';
 import { AttributeProtoSchema, NodeProtoSchema } from './onnx_pb.ts';
 import { renameInGraphs } from './subgraphs.ts';
 
-/** Functions that call functions multiply: beyond this number of nodes a file is hostile. */
-const MAX_NODES = 1_000_000;
+/** Functions that call functions multiply: beyond this number of nodes, or letters of their names, a file is hostile. */
+const MAX_NODES = 50_000;
+const MAX_LETTERS = 20_000_000;
 const MAX_DEPTH = 64;
 
 /** Version of ONNX's own operators among the imported sets; 0 if there is none. */
@@ -26,6 +27,7 @@ export class FunctionInliner {
   readonly #opsets = new WeakMap<NodeProto, number>();
   #calls = 0;
   #nodes = 0;
+  #letters = 0;
 
   constructor({ functions }: ModelProto) {
     for (const body of functions) {
@@ -76,6 +78,10 @@ export class FunctionInliner {
     const passed = body.output.flatMap((formal, at) => (body.input.includes(formal) ? [{ formal, at }] : []));
     body.input.forEach((formal, at) => names.set(formal, call.input[at] ?? ''));
     const rename = (name: string): string => names.get(name) ?? `${prefix}${name}`;
+    this.#letters += body.node.length * prefix.length;
+    if (this.#letters > MAX_LETTERS) {
+      throw new RefereeError('InvalidModel', `its functions make names of more than ${MAX_LETTERS} letters`);
+    }
     const opset = versionOf(body.opsetImport) || undefined;
     const nodes = body.node.map((inner) =>
       create(NodeProtoSchema, {
@@ -110,8 +116,7 @@ function withCallAttributes(
     const isNamed = ({ name }: AttributeProto): boolean => name === attribute.refAttrName;
     const given = call.attribute.find(isNamed) ?? body.attributeProto.find(isNamed);
     if (!given) return [];
-    const taken = clone(AttributeProtoSchema, given);
-    taken.name = attribute.name;
-    return [taken];
+    // Not a deep copy: a body may be called often with a large tensor.
+    return [Object.assign(create(AttributeProtoSchema), given, { name: attribute.name })];
   });
 }

@@ -18,7 +18,7 @@ import { sizeOf } from './read-tensor.ts';
 import { Scope } from './scope.ts';
 import type { Dim } from './shapes.ts';
 import { FixedSizes } from './fixed-sizes.ts';
-import { formatShape, symbolFrom, unknownDim } from './shapes.ts';
+import { formatShape, isNamed, symbolFrom, unknownDim } from './shapes.ts';
 import { NEWEST_OPSET, OLDEST_OPSET } from './upgrade.ts';
 
 export interface ReadOptions {
@@ -29,7 +29,10 @@ export interface ReadOptions {
    * not followed here: resolve the ranges' files before anybody reads them.
    */
   readonly folder?: string;
-  /** Sizes of dimensions that the file leaves open: by symbol ("W"), or by input and axis ("image.3"). */
+  /**
+   * Sizes of dimensions that the file leaves open: by symbol ("W"), or by input and axis ("image.3"). Also the value of an
+   * input that is a single whole number or truth value ("sampling_rate"), which is no input of the graph then.
+   */
   readonly sizes?: Readonly<Record<string, number>>;
 }
 
@@ -108,7 +111,11 @@ class ModelReader {
     if (!shape)
       throw new RefereeError('InvalidModel', `${where}: its shape must be given, at least the number of axes`);
     const fixed = shape.map((dim, axis) => this.#sizes.ofAxis(info.name, axis, dim));
-    this.#values.set(info.name, this.#builder.input(info.name, dtype, fixed));
+    const value = this.#sizes.ofInput(info.name, dtype, fixed);
+    this.#values.set(
+      info.name,
+      value ? this.#builder.namedConstant(info.name, value) : this.#builder.input(info.name, dtype, fixed),
+    );
   }
 
   #readType(info: ValueInfoProto, where: string): { dtype: DType; shape: Dim[] | undefined } {
@@ -128,10 +135,11 @@ class ModelReader {
   }
 
   #symbol(name: string): Dim {
+    if (!isNamed(name)) return unknownDim();
     const known = this.#symbols.get(name);
     if (known !== undefined) return known;
     const dim = this.#sizes.ofSymbol(name) ?? symbolFrom(name) ?? unknownDim();
-    if (name !== '') this.#symbols.set(name, dim);
+    this.#symbols.set(name, dim);
     return dim;
   }
 

@@ -12,6 +12,7 @@ import { readAttributes } from './read-attributes.ts';
 import { readTensor } from './read-tensor.ts';
 import { Scope } from './scope.ts';
 import { sortNodes } from './sort-nodes.ts';
+import { MAX_NESTING } from './subgraphs.ts';
 import { upgradeNode } from './upgrade.ts';
 
 /** Operators that run graphs a number of times that only run time knows. */
@@ -45,6 +46,10 @@ export class NodeReader {
 
   /** All nodes, in an order in which they can be executed, their outputs into `scope`. */
   readNodes(nodes: readonly NodeProto[], scope: Scope, isBranch = false): void {
+    // Functions that call themselves do so in a branch.
+    if (scope.depth > MAX_NESTING) {
+      throw new RefereeError('InvalidModel', `graphs lie within graphs more than ${MAX_NESTING} deep`);
+    }
     for (const node of sortNodes(this.#options.inliner.inline(nodes), scope)) this.#readNode(node, scope, isBranch);
   }
 
@@ -91,7 +96,9 @@ export class NodeReader {
   #readIf(proto: NodeProto, where: string, scope: Scope): void {
     const condition = proto.input[0] ? scope.get(proto.input[0]) : undefined;
     const known = condition && this.#b.constantOf(condition);
-    if (known?.data.length !== 1) throw uncontrollable(where, 'its condition is known at run time only');
+    if (known?.data.length !== 1) {
+      throw uncontrollable(where, 'its condition is known at run time only', `: ${FIX}`);
+    }
     const branch = branchOf(proto, known.data[0] ? 'then_branch' : 'else_branch', where);
     const inner = new Scope(scope);
     this.readInitializers(branch.initializer, inner, true);
@@ -113,8 +120,13 @@ export class NodeReader {
   }
 }
 
-function uncontrollable(where: string, why: string): RefereeError {
-  return new RefereeError('InvalidModel', `${where}: ${why}; control flow of run time cannot be differentiated`);
+const FIX = 'fix the sizes and whole numbers that it depends on, such as --fix T=40 (sizes: { T: 40 })';
+
+function uncontrollable(where: string, why: string, remedy = ''): RefereeError {
+  return new RefereeError(
+    'InvalidModel',
+    `${where}: ${why}; control flow of run time cannot be differentiated${remedy}`,
+  );
 }
 
 function branchOf(proto: NodeProto, name: string, where: string): GraphProto {
@@ -125,5 +137,5 @@ function branchOf(proto: NodeProto, name: string, where: string): GraphProto {
 
 /** Text of a file in a message or a name: one line, not too long. */
 export function oneLine(text: string): string {
-  return text.replace(/\p{Cc}/gu, '_').slice(0, 500);
+  return text.replace(/[\p{Cc}\u2028\u2029]/gu, '_').slice(0, 500);
 }

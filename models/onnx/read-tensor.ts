@@ -61,7 +61,18 @@ function readRange(proto: TensorProto, bytes: number, where: string, folder: str
   return { file, offset: whole('offset', 0), length };
 }
 
+/** Calls of a function share its tensors: each is taken out of its message once. */
+const taken = new WeakMap<TensorProto, TypedArray>();
+
 function readData(proto: TensorProto, dtype: DType, count: number, where: string): TypedArray {
+  const known = taken.get(proto);
+  if (known) return known;
+  const data = takeData(proto, dtype, count, where);
+  taken.set(proto, data);
+  return data;
+}
+
+function takeData(proto: TensorProto, dtype: DType, count: number, where: string): TypedArray {
   const { bytes, array } = DTYPES[dtype];
   const raw = proto.rawData;
   const typed = typedData(proto, dtype);

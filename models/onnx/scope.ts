@@ -6,9 +6,12 @@ import type { Value } from './graph.ts';
 export class Scope {
   readonly #values = new Map<string, Value>();
   readonly #around: Scope | undefined;
+  /** How many scopes lie around this one. */
+  readonly depth: number;
 
   constructor(around?: Scope) {
     this.#around = around;
+    this.depth = around ? around.depth + 1 : 0;
   }
 
   get(name: string): Value | undefined {

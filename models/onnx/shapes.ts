@@ -27,6 +27,9 @@ function toDim({ factor, symbols }: Monomial): Dim {
   return factor === 1 ? sorted : `${factor}*${sorted}`;
 }
 
+/** A product of more symbols is no size of a tensor: a few nodes that multiply with themselves would never end. */
+const MOST_SYMBOLS = 64;
+
 /** Product of dimensions; of none: 1. */
 export function dimProduct(dims: readonly Dim[]): Dim {
   let factor = 1;
@@ -35,6 +38,7 @@ export function dimProduct(dims: readonly Dim[]): Dim {
     const m = toMonomial(dim);
     factor *= m.factor;
     symbols.push(...m.symbols);
+    if (symbols.length > MOST_SYMBOLS) return unknownDim();
   }
   return toDim({ factor, symbols });
 }
@@ -63,8 +67,20 @@ export function dimSum(a: Dim, b: Dim): Dim | undefined {
   return toDim({ factor: left.factor + right.factor, symbols: left.symbols });
 }
 
+/** What exporters write for a size of which they know nothing; two of these say nothing of each other. */
+const NAMELESS = new Set(['', '?', '*', '-1', 'None', 'unk']);
+
+/** Whether a dimension of a file has a name, which stands for one size wherever it is written. */
+export function isNamed(name: string): boolean {
+  return !NAMELESS.has(name.trim());
+}
+
+/** Longer names are no names. */
+const MOST_LETTERS = 200;
+
 /** The dimension that a file calls so: a symbol or a product of some; undefined for a text that cannot name one. */
 export function symbolFrom(name: string): Dim | undefined {
+  if (name.length > MOST_LETTERS) return undefined;
   if (/^[^\d\s*?-][^*?]*$/.test(name)) return name;
   return /^\d+(\*[^\d\s*?-][^*?]*)+$|^[^\d\s*?-][^*?]*(\*[^\d\s*?-][^*?]*)+$/.test(name) && !/^0+\*/.test(name)
     ? dimProduct(name.split('*'))

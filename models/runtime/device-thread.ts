@@ -182,7 +182,9 @@ function valueMetadata(session: string, value: InferenceSession.ValueMetadata): 
   if (!value.isTensor) {
     throw new RefereeError('InvalidModel', `session ${quoted(session)}: ${quoted(value.name)} is not a tensor`);
   }
-  return { name: value.name, dtype: value.type as DType, shape: value.shape };
+  // Exporters write "?" and the like for sizes that have nothing to do with each other.
+  const shape = value.shape.map((dim) => (typeof dim === 'string' && !/\p{L}/u.test(dim) ? '' : dim));
+  return { name: value.name, dtype: value.type as DType, shape };
 }
 
 function invalidModel(session: string, what: string, cause: unknown): RefereeError {

@@ -10,7 +10,9 @@ import { toFloat16 } from '../../models/onnx/half.ts';
 import type { Graph, Node } from '../../models/onnx/graph.ts';
 import * as op from '../../models/onnx/ops.ts';
 import { readModel, writeModel } from '../../models/onnx/protobuf.ts';
-import { foreignModel } from '../support/foreign-model.ts';
+import { AttributeProto_AttributeType as AttributeType } from '../../models/onnx/onnx_pb.ts';
+import { FLOAT, INT64, foreignModel, tensorType } from '../support/foreign-model.ts';
+import type { AttributeInit } from '../support/foreign-model.ts';
 import { temporaryFolder } from '../support/folder.ts';
 import { runModel } from '../support/run-graph.ts';
 import { referee } from './support/command.ts';
@@ -105,6 +107,41 @@ describe('a file with gradients', () => {
     expect(code).toBe(0);
     expect((await readFile(data)).subarray(0, 4096)).toEqual(Buffer.from(weight.data.buffer));
     expect((await readFile(output)).length).toBeLessThan(4096);
+  });
+
+  test('of a branch that a whole number chooses: the number is fixed, and is no input any more', async () => {
+    const branch = (name: string, opType: string): AttributeInit => ({
+      name,
+      type: AttributeType.GRAPH,
+      g: { node: [{ opType, input: ['x'], output: ['z'] }], output: [{ name: 'z' }] },
+    });
+    const attribute = [branch('then_branch', 'Tanh'), branch('else_branch', 'Sin')];
+    const choosing = foreignModel({
+      input: [
+        { name: 'x', type: tensorType(FLOAT, ['N', 2]) },
+        { name: 'rate', type: tensorType(INT64, []) },
+      ],
+      initializer: [{ name: 'high', dataType: INT64, int64Data: [16000n] }],
+      node: [
+        { opType: 'Equal', input: ['rate', 'high'], output: ['isHigh'] },
+        { opType: 'If', input: ['isHigh'], output: ['y'], attribute },
+      ],
+      output: [{ name: 'y', type: tensorType(FLOAT, ['N', 2]) }],
+    });
+    const path = join(folder, 'choosing.onnx');
+    await writeFile(path, choosing);
+    for (const rate of [16000, 8000]) {
+      const output = join(folder, `${rate}.onnx`);
+      const argv = ['grad', path, '--output', output, '--fix', `rate=${rate}`, '--check', '--json'];
+      const { code, events } = await referee(argv);
+      expect(code).toBe(0);
+      expect(events[0]).toMatchObject({ inputs: ['x', 'cotangent.y'], check: { ok: true } });
+    }
+    const { code, stderr } = await referee(['grad', path, '--output', join(folder, 'open.onnx')]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(/node If \(If\): its condition is known at run time only/),
+    ]);
   });
 
   test('computes ones as the cotangent of a sum', async () => {

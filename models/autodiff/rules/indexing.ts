@@ -121,14 +121,18 @@ const oneHot: Rule = ({ node, inputs: [indices, depth], g }, b) => [
 ];
 
 /** start + k delta: how many elements there are is no matter of gradients. */
-const range: Rule = ({ outputs: [y], g }, b) => [
-  () => op.reduceSum(b, g, { keepdims: false }),
-  undefined,
-  () => {
-    const ones = op.expandTo(b, b.scalar(1, y.dtype), op.shape(b, y));
-    return op.reduceSum(b, op.mul(b, g, op.cumSum(b, ones, 0, { exclusive: true })), { keepdims: false });
-  },
-];
+const range: Rule = ({ inputs: [start, , delta], outputs: [y], g }, b) => {
+  // A single number may come as a vector of one.
+  const total = (x: Value, like: Value): Value => op.reduceSum(b, x, { axes: [0], keepdims: like.shape.length === 1 });
+  return [
+    () => total(g, start),
+    undefined,
+    () => {
+      const ones = op.expandTo(b, b.scalar(1, y.dtype), op.shape(b, y));
+      return total(op.mul(b, g, op.cumSum(b, ones, 0, { exclusive: true })), delta);
+    },
+  ];
+};
 
 export const indexingRules: RuleTable = {
   Gather: gather,

@@ -143,6 +143,9 @@ function channelGroups(context: RuleContext, b: GraphBuilder, groups: number): R
 /** y = scale (x - mean) / sqrt(var + epsilon) + bias with stored statistics. */
 const batchNormalization: Rule = ({ node, inputs: [x, scale, bias, middle, variance], g, attributes }, b) => {
   if (attributes.int('training_mode', 0) === 1) throw missingRule(node, 0, 'training_mode is 1');
+  if ([scale, bias, middle, variance].some(({ dtype }) => dtype !== x.dtype)) {
+    throw missingRule(node, 0, 'its parameters are of another type than its input: cast them first');
+  }
   const others = x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
   const wide = (value: Value): Value =>
     op.unsqueeze(

@@ -6,7 +6,7 @@ import type { GraphBuilder } from '../../onnx/builder.ts';
 import { elementCount } from '../../onnx/dtype.ts';
 import type { Tensor } from '../../onnx/dtype.ts';
 import { text } from '../../onnx/graph.ts';
-import type { Value } from '../../onnx/graph.ts';
+import type { Node, Value } from '../../onnx/graph.ts';
 import * as op from '../../onnx/ops.ts';
 import { dimProduct } from '../../onnx/shapes.ts';
 import type { Rule, RuleContext, RuleTable } from '../rule.ts';
@@ -51,7 +51,7 @@ const averagePool: Rule = (context, b) => {
       const axes = attributes.int('ceil_mode', 0) === 1 ? withLastWindow(given, x, y) : given;
       if (!axes) throw missingRule(node, 0, OPEN_CEIL);
       const countsPadding = attributes.int('count_include_pad', 0) === 1;
-      const one = b.constant(ones([1, 1, ...kernel]), 'ones');
+      const one = b.constant(ones(node, kernel), 'ones');
       const share = op.div(b, asImages(b, g), countsOf(b, x, { given, axes, one, countsPadding }));
       const back = inputCotangent(b, share, one, asImages(b, x), { axes, group: 1 });
       return reshapeLike(b, back, x);
@@ -99,7 +99,7 @@ const lpPool = norm((b, share, context) => {
   const given = windowAxes(context, kernel, x);
   const axes = attributes.int('ceil_mode', 0) === 1 ? withLastWindow(given, x, y) : given;
   if (!axes) throw missingRule(node, 0, OPEN_CEIL);
-  const one = b.constant(ones([1, 1, ...kernel]), 'ones');
+  const one = b.constant(ones(node, kernel), 'ones');
   return reshapeLike(b, inputCotangent(b, asImages(b, share), one, asImages(b, x), { axes, group: 1 }), x);
 });
 
@@ -145,8 +145,14 @@ function countsOf(b: GraphBuilder, x: Value, { given, axes, one, countsPadding }
   });
 }
 
-function ones(shape: readonly number[]): Tensor {
-  return { dtype: 'float32', shape, data: new Float32Array(elementCount(shape)).fill(1) };
+/** Larger windows would be written out as constants of gigabytes. */
+const MOST_TAPS = 2 ** 20;
+
+/** The kernel that adds up a window. */
+function ones(node: Node, kernel: readonly number[]): Tensor {
+  const count = elementCount(kernel);
+  if (count > MOST_TAPS) throw missingRule(node, 0, `a window of ${count} elements`);
+  return { dtype: 'float32', shape: [1, 1, ...kernel], data: new Float32Array(count).fill(1) };
 }
 
 export const poolingRules: RuleTable = {

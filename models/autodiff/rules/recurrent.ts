@@ -114,8 +114,10 @@ export function recurrentRule(defaults: readonly string[], backward: Backward): 
 }
 
 /** What the way back does not cover. */
-function refuse({ node, inputs: [x], optional }: RuleContext): void {
+function refuse({ node, inputs: [x, , r], optional }: RuleContext): void {
   if (optional(7)) throw missingRule(node, 0, 'peepholes');
+  const isKnown = typeof r.shape[2] === 'number' && typeof (optional(3)?.shape[1] ?? 0) === 'number';
+  if (!isKnown) throw missingRule(node, 0, 'its hidden size must be known');
   const steps = x.shape[0]!;
   if (typeof steps !== 'number') {
     throw missingRule(

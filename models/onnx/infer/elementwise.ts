@@ -5,7 +5,7 @@ import type { DType } from '../dtype.ts';
 import { dtypeOf } from '../dtype.ts';
 import type { Value } from '../graph.ts';
 import type { Dim } from '../shapes.ts';
-import { broadcastShapes, dimProduct, dimQuotient, dimSum } from '../shapes.ts';
+import { broadcastShapes, dimProduct, dimQuotient, dimSum, formatShape } from '../shapes.ts';
 import type { InferContext, InferRule } from './rule.ts';
 import { axisOf, numbersOf, problem, required, sameType } from './context.ts';
 
@@ -138,7 +138,12 @@ const dropout: InferRule = (context) => {
 
 const prelu: InferRule = (context) => {
   const x = required(context, 0);
-  sameType(context, [x, required(context, 1)]);
+  const slope = required(context, 1);
+  sameType(context, [x, slope]);
+  const isBeyond = slope.shape.length > x.shape.length;
+  const all = isBeyond ? slope.shape : broadcastShapes([x.shape, slope.shape], context.where);
+  const fits = !isBeyond && x.shape.every((dim, axis) => dim !== 1 || all[axis] === 1);
+  if (!fits) throw problem(context, `the slope ${formatShape(slope.shape)} is larger than ${formatShape(x.shape)}`);
   return [{ dtype: x.dtype, shape: x.shape }];
 };
 

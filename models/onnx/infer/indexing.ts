@@ -3,8 +3,9 @@
  */
 import type { Dim } from '../shapes.ts';
 import { formatShape, unknownDim } from '../shapes.ts';
-import type { InferRule } from './rule.ts';
-import { axisOf, numbersOf, problem, required, sameType } from './context.ts';
+import type { Value } from '../graph.ts';
+import type { InferContext, InferRule } from './rule.ts';
+import { axisOf, expectEqual, numbersOf, problem, required, sameType } from './context.ts';
 
 const gather: InferRule = (context) => {
   const [data, indices] = [required(context, 0), required(context, 1)];
@@ -21,9 +22,26 @@ const gather: InferRule = (context) => {
   return [{ dtype: data.dtype, shape, dims: dims as Dim[] | undefined }];
 };
 
-const gatherElements: InferRule = (context) => [
-  { dtype: required(context, 0).dtype, shape: required(context, 1).shape },
-];
+/** As many axes as the data, none of them longer but along `axis`; the axis exists. */
+function checkElementwise(context: InferContext, indices: Value): void {
+  const data = required(context, 0);
+  const axis = axisOf(context, context.attributes.int('axis', 0), data.shape.length);
+  const fits =
+    indices.shape.length === data.shape.length &&
+    indices.shape.every((size, at) => {
+      const most = data.shape[at]!;
+      return at === axis || typeof size === 'string' || typeof most === 'string' || size <= most;
+    });
+  if (fits) return;
+  const [found, expected] = [indices.shape, data.shape].map(formatShape);
+  throw problem(context, `the indices have shape ${found}, which does not fit data of ${expected}`);
+}
+
+const gatherElements: InferRule = (context) => {
+  const [data, indices] = [required(context, 0), required(context, 1)];
+  checkElementwise(context, indices);
+  return [{ dtype: data.dtype, shape: indices.shape }];
+};
 
 const gatherNd: InferRule = (context) => {
   const [data, indices] = [required(context, 0), required(context, 1)];
@@ -31,17 +49,46 @@ const gatherNd: InferRule = (context) => {
   const depth = indices.shape.at(-1);
   if (typeof depth !== 'number')
     throw problem(context, `the last axis of the indices ${formatShape(indices.shape)} must be known`);
-  return [{ dtype: data.dtype, shape: [...indices.shape.slice(0, -1), ...data.shape.slice(batch + depth)] }];
+  if (batch < 0 || batch >= Math.min(data.shape.length, indices.shape.length))
+    throw problem(context, `batch_dims ${batch} does not fit indices of ${formatShape(indices.shape)}`);
+  return [{ dtype: data.dtype, shape: [...indices.shape.slice(0, -1), ...behind(context, batch + depth)] }];
 };
 
-const scatter: InferRule = (context) => {
-  const data = required(context, 0);
-  sameType(context, [data, required(context, 2)]);
+/** Sizes of the data behind the axes that the indices name. */
+function behind(context: InferContext, named: number): readonly Dim[] {
+  const { shape } = required(context, 0);
+  if (named > shape.length) throw problem(context, `the indices name ${named} axes of data of ${formatShape(shape)}`);
+  return shape.slice(named);
+}
+
+/** Whether the sizes may be equal at run time. */
+function expectShape(context: InferContext, { shape }: Value, expected: readonly Dim[], what: string): void {
+  if (shape.length !== expected.length)
+    throw problem(context, `the ${what} have shape ${formatShape(shape)}, expected ${formatShape(expected)}`);
+  expected.forEach((size, axis) => expectEqual(context, shape[axis]!, size, `axis ${axis} of the ${what}`));
+}
+
+const scatterNd: InferRule = (context) => {
+  const [data, indices, updates] = [required(context, 0), required(context, 1), required(context, 2)];
+  sameType(context, [data, updates]);
+  const depth = indices.shape.at(-1);
+  if (typeof depth === 'number')
+    expectShape(context, updates, [...indices.shape.slice(0, -1), ...behind(context, depth)], 'updates');
+  return [{ dtype: data.dtype, shape: data.shape }];
+};
+
+const scatterElements: InferRule = (context) => {
+  const [data, indices, updates] = [required(context, 0), required(context, 1), required(context, 2)];
+  sameType(context, [data, updates]);
+  checkElementwise(context, indices);
+  expectShape(context, updates, indices.shape, 'updates');
   return [{ dtype: data.dtype, shape: data.shape }];
 };
 
 const oneHot: InferRule = (context) => {
   const [indices, , values] = [required(context, 0), required(context, 1), required(context, 2)];
+  if (values.shape.length !== 1 || (typeof values.shape[0] === 'number' && values.shape[0] !== 2))
+    throw problem(context, `the values have shape ${formatShape(values.shape)}, expected [2]`);
   const rank = indices.shape.length + 1;
   const axis = axisOf(context, context.attributes.int('axis', -1), rank);
   const depth = numbersOf(context, 1);
@@ -72,8 +119,8 @@ export const indexingRules: Readonly<Record<string, InferRule>> = {
   Gather: gather,
   GatherElements: gatherElements,
   GatherND: gatherNd,
-  ScatterND: scatter,
-  ScatterElements: scatter,
+  ScatterND: scatterNd,
+  ScatterElements: scatterElements,
   OneHot: oneHot,
   TopK: topK,
   Compress: compress,

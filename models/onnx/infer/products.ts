@@ -5,7 +5,7 @@ import type { Dim, Shape } from '../shapes.ts';
 import { broadcastShapes, dimProduct, formatShape, unknownDim } from '../shapes.ts';
 import { parseEinsum } from '../einsum.ts';
 import type { InferContext, InferRule } from './rule.ts';
-import { expectEqual, problem, required, sameType } from './context.ts';
+import { expectEqual, problem, rankOf, required, sameType } from './context.ts';
 
 const matMul: InferRule = (context) => {
   const [a, b] = [required(context, 0), required(context, 1)];
@@ -36,7 +36,11 @@ const gemm: InferRule = (context) => {
     : [b.shape[0]!, b.shape[1]!];
   expectEqual(context, inner, innerB, 'inner sizes');
   const c = context.inputs[2];
-  if (c) broadcastShapes([[rows, columns], c.shape], context.where);
+  if (c) {
+    const sum = broadcastShapes([[rows, columns], c.shape], context.where);
+    const fits = sum.length === 2 && [rows, columns].every((size, axis) => size !== 1 || sum[axis] === 1);
+    if (!fits) throw problem(context, `input 2 has shape ${formatShape(c.shape)}, which is larger than the product`);
+  }
   return [{ dtype: a.dtype, shape: [rows, columns] }];
 };
 
@@ -60,11 +64,22 @@ interface Window {
 }
 
 /** Kernel, strides, dilations and pads of a convolution or pooling over the axes after the first two. */
-export function windowOf(context: Pick<InferContext, 'attributes'>, kernel: readonly number[], spatial: Shape): Window {
+export function windowOf(
+  context: Pick<InferContext, 'attributes' | 'where'>,
+  kernel: readonly number[],
+  spatial: Shape,
+): Window {
   const { attributes } = context;
   const axes = kernel.length;
   const strides = attributes.ints('strides') ?? kernel.map(() => 1);
   const dilations = attributes.ints('dilations') ?? kernel.map(() => 1);
+  for (const [what, steps] of [
+    ['strides', strides],
+    ['dilations', dilations],
+  ] as const) {
+    if (steps.length === axes && steps.every((step) => step >= 1)) continue;
+    throw problem(context, `${what} are [${steps.join(', ')}], expected ${axes} numbers of 1 or more`);
+  }
   const mode = attributes.string('auto_pad', 'NOTSET');
   if (mode === 'SAME_UPPER' || mode === 'SAME_LOWER') {
     const begins: number[] = [];
@@ -81,6 +96,9 @@ export function windowOf(context: Pick<InferContext, 'attributes'>, kernel: read
     return { kernel, strides, dilations, pads: [...begins, ...ends] };
   }
   const pads = mode === 'VALID' ? undefined : attributes.ints('pads');
+  if (pads && pads.length !== 2 * axes) {
+    throw problem(context, `pads are [${pads.join(', ')}], expected ${2 * axes} numbers`);
+  }
   return { kernel, strides, dilations, pads: pads ?? Array.from({ length: 2 * axes }, () => 0) };
 }
 
@@ -108,12 +126,21 @@ function kernelOf(context: InferContext, weight: Shape): readonly number[] {
   return kernel;
 }
 
+/** One number per channel of the result, if it is given. */
+function checkBias(context: InferContext, channels: Dim): void {
+  if (!context.inputs[2]) return;
+  const bias = rankOf(context, 2, 1);
+  sameType(context, [required(context, 0), bias]);
+  expectEqual(context, bias.shape[0]!, channels, 'size of the bias and number of channels');
+}
+
 const conv: InferRule = (context) => {
   const [x, w] = [required(context, 0), required(context, 1)];
   sameType(context, [x, w]);
   if (x.shape.length !== w.shape.length)
     throw problem(context, `input ${formatShape(x.shape)} and kernel ${formatShape(w.shape)} differ in rank`);
   const group = context.attributes.int('group', 1);
+  checkBias(context, w.shape[0]!);
   expectEqual(context, x.shape[1]!, dimProduct([w.shape[1]!, group]), 'channels of input and of kernel times groups');
   // In the cotangent of a kernel the image takes the kernel's place, and its sizes may be open.
   const isOpen = w.shape.slice(2).some((dim) => typeof dim !== 'number');
@@ -128,6 +155,7 @@ const convTranspose: InferRule = (context) => {
   const [x, w] = [required(context, 0), required(context, 1)];
   sameType(context, [x, w]);
   const group = context.attributes.int('group', 1);
+  checkBias(context, dimProduct([w.shape[1]!, group]));
   expectEqual(context, x.shape[1]!, w.shape[0]!, 'channels of input and first axis of kernel');
   const kernel = kernelOf(context, w.shape);
   const asked = context.attributes.ints('output_shape');

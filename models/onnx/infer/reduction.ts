@@ -4,7 +4,7 @@
 import type { Dim } from '../shapes.ts';
 import { dimProduct, unknownDim } from '../shapes.ts';
 import type { InferContext, Inferred, InferRule } from './rule.ts';
-import { axisOf, expectEqual, numbersOf, problem, required, sameType } from './context.ts';
+import { axisOf, expectEqual, numbersOf, problem, rankOf, required, sameType } from './context.ts';
 
 /** Axes of a reduction: an input since operator set 13 or 18, an attribute before. */
 function reducedAxes(context: InferContext): readonly number[] | 'unknown' {
@@ -55,11 +55,15 @@ const layerNormalization: InferRule = (context) => {
   const axis = axisOf(context, context.attributes.int('axis', -1), x.shape.length);
   const scale = required(context, 1);
   sameType(context, [x, scale]);
-  scale.shape.forEach((dim, at) => {
-    const against = x.shape[x.shape.length - scale.shape.length + at];
-    if (against === undefined) throw problem(context, 'the scale has more axes than the input');
-    if (dim !== 1) expectEqual(context, dim, against, 'size of the scale and of the normalised axes');
-  });
+  for (const at of context.inputs[2] ? [1, 2] : [1]) {
+    const what = at === 1 ? 'scale' : 'bias';
+    const { shape } = required(context, at);
+    shape.forEach((dim, place) => {
+      const against = x.shape[x.shape.length - shape.length + place];
+      if (against === undefined) throw problem(context, `the ${what} has more axes than the input`);
+      if (dim !== 1) expectEqual(context, dim, against, `size of the ${what} and of the normalised axes`);
+    });
+  }
   const statistics = x.shape.map((dim, at): Dim => (at >= axis ? 1 : dim));
   const outputs: Inferred[] = [
     { dtype: x.dtype, shape: x.shape },
@@ -74,8 +78,9 @@ const channelNormalization: InferRule = (context) => {
   const x = required(context, 0);
   const channels = x.shape[1];
   if (channels === undefined) throw problem(context, 'the input needs a channel axis');
-  for (let at = 1; at < context.inputs.length; at += 1) {
-    const parameter = required(context, at);
+  const parameters = context.op === 'BatchNormalization' ? 4 : 2;
+  for (let at = 1; at <= parameters; at += 1) {
+    const parameter = rankOf(context, at, 1);
     expectEqual(context, parameter.shape[0] ?? 1, channels, `size of input ${at} and number of channels`);
   }
   const groups = context.attributes.int('num_groups', 1);

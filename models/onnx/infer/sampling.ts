@@ -4,7 +4,7 @@
 import type { Dim } from '../shapes.ts';
 import { dimProduct, formatShape, unknownDim } from '../shapes.ts';
 import type { InferRule } from './rule.ts';
-import { axisOf, problem, rankOf, required } from './context.ts';
+import { axisOf, expectEqual, problem, rankOf, required } from './context.ts';
 
 const resize: InferRule = (context) => {
   const x = required(context, 0);
@@ -34,7 +34,8 @@ const resize: InferRule = (context) => {
 };
 
 function scaled(dim: Dim, scale: number): Dim {
-  // onnxruntime multiplies in float32.
+  // onnxruntime multiplies in float32, which does not hold every whole number beyond this.
+  if (typeof dim === 'number' && dim * Math.max(scale, 1) > 2 ** 24) return unknownDim();
   if (typeof dim === 'number') return Math.floor(Math.fround(dim * scale));
   return Number.isInteger(scale) ? dimProduct([dim, scale]) : unknownDim();
 }
@@ -53,8 +54,12 @@ const upsample: InferRule = (context) => {
 const gridSample: InferRule = (context) => {
   const x = required(context, 0);
   const grid = rankOf(context, 1, 4);
+  const mode = context.attributes.string('mode', 'linear');
+  if (!['linear', 'nearest', 'cubic'].includes(mode)) throw problem(context, `mode "${mode}" is not supported`);
   if (grid.shape[3] !== 2)
     throw problem(context, `the grid has shape ${formatShape(grid.shape)}, expected [N, H, W, 2]`);
+  const image = rankOf(context, 0, 4);
+  expectEqual(context, image.shape[0]!, grid.shape[0]!, 'batch of the images and of the grid');
   return [{ dtype: x.dtype, shape: [x.shape[0]!, x.shape[1]!, grid.shape[1]!, grid.shape[2]!] }];
 };
 
@@ -66,6 +71,7 @@ const affineGrid: InferRule = (context) => {
     throw problem(context, `theta has shape ${formatShape(theta.shape)}, expected [N, 2, 3] or [N, 3, 4]`);
   const sizes = context.dims(rankOf(context, 1, 1)) ?? Array.from({ length: axes + 2 }, unknownDim);
   if (sizes.length !== axes + 2) throw problem(context, `${sizes.length} sizes, expected ${axes + 2}`);
+  expectEqual(context, theta.shape[0]!, sizes[0]!, 'batch of theta and of the sizes');
   return [{ dtype: theta.dtype, shape: [sizes[0]!, ...sizes.slice(2), axes] }];
 };
 

@@ -4,9 +4,10 @@
 import type { Tensor } from '../dtype.ts';
 import { DTYPES, dtypeOf, float32, int64 } from '../dtype.ts';
 import type { Dim } from '../shapes.ts';
-import { dimProduct, unknownDim } from '../shapes.ts';
+import { dimProduct, formatShape, unknownDim } from '../shapes.ts';
 import type { InferContext, Inferred, InferRule } from './rule.ts';
 import { numbersOf, problem, rankOf, required, sameType } from './context.ts';
+import { MOST_AXES } from './result.ts';
 
 const shape: InferRule = (context) => {
   const x = required(context, 0);
@@ -31,6 +32,7 @@ export function sizesOf(context: InferContext, at: number): readonly Dim[] {
   const length = vector.shape[0];
   if (typeof length !== 'number')
     throw problem(context, `the rank of the result is not known: input ${at} has a length known at run time only`);
+  if (length > MOST_AXES) throw problem(context, `input ${at} has ${length} sizes, at most ${MOST_AXES} are supported`);
   return Array.from({ length }, unknownDim);
 }
 
@@ -73,6 +75,11 @@ const constant: InferRule = (context) => {
 const range: InferRule = (context) => {
   const [start, limit, delta] = [required(context, 0), required(context, 1), required(context, 2)];
   sameType(context, [start, limit, delta]);
+  for (const { shape } of [start, limit, delta]) {
+    // onnxruntime takes vectors of one number, too.
+    const isNumber = shape.length === 0 || (shape.length === 1 && (shape[0] === 1 || typeof shape[0] === 'string'));
+    if (!isNumber) throw problem(context, `found a tensor of shape ${formatShape(shape)}, expected a single number`);
+  }
   const values = [0, 1, 2].map((at) => numbersOf(context, at));
   const length = (): Dim => {
     const [from, to, step] = values.map((v) => (Array.isArray(v) ? (v[0] as number) : undefined));

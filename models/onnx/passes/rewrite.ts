@@ -53,6 +53,7 @@ export function rewrite(graph: Graph, visit: Visit, { initializer: replace }: Re
       throw new RefereeError('Internal', `graph ${graph.name}: ${quoted(value.name)} is read before it is made`);
     return found;
   };
+  const results = new Set(graph.outputs);
   let seen = 0;
   for (const old of graph.nodes) {
     const node: Node = { ...old, inputs: old.inputs.map((input) => input && renew(input)) };
@@ -61,7 +62,7 @@ export function rewrite(graph: Graph, visit: Visit, { initializer: replace }: Re
         b,
         maker: (value) => makers.get(value),
         readers: (value) => readers.get(value) ?? 1,
-        makesOutput: old.outputs.some((output) => graph.outputs.includes(output)),
+        makesOutput: old.outputs.some((output) => results.has(output)),
       }) ?? keepNode(node, b);
     for (const added of b.nodes.slice(seen)) for (const output of added.outputs) makers.set(output, added);
     seen = b.nodes.length;
