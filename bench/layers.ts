@@ -9,6 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { z } from 'zod';
+
 import { vjpOrZeros } from '../models/autodiff/differentiate.ts';
 import type { Rule } from '../models/autodiff/rule.ts';
 import { attention } from '../models/nn/attention.ts';
@@ -38,6 +40,8 @@ const repeats = Number(flags.repeats);
 const modes: readonly PyTorchMode[] = flags.compile ? ['eager', 'compile'] : ['eager'];
 /** Sums of products on both sides may differ by rounding; a wrong gradient is off by far more. */
 const TOLERANCE = 1e-3;
+
+const answerSchema = z.strictObject({ seconds: z.number(), output: z.number(), gradient: z.number() });
 
 interface Layer {
   readonly name: string;
@@ -139,7 +143,7 @@ async function measure(layer: Layer): Promise<void> {
     const own = { output: dot(output!, cotangent), gradient: dot(gradient!, x) };
     if (call >= 0) times.here.push(seconds);
     for (const mode of modes) {
-      const answer = await pytorch.ask({ layer: layer.name, mode, file });
+      const answer = await pytorch.ask({ layer: layer.name, mode, file }, answerSchema);
       if ('error' in answer) continue;
       check(layer.name, own, answer);
       if (call >= 0) times[mode].push(answer.seconds);

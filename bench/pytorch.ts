@@ -14,14 +14,15 @@ import { z } from 'zod';
 
 export type PyTorchMode = 'eager' | 'compile';
 
-const answerSchema = z.union([
-  z.strictObject({ seconds: z.number(), output: z.number(), gradient: z.number() }),
-  z.strictObject({ error: z.string() }),
-]);
+const errorSchema = z.strictObject({ error: z.string() });
 
 export interface PyTorch extends AsyncDisposable {
   readonly version: string;
-  readonly ask: (request: Readonly<Record<string, string>>) => Promise<z.output<typeof answerSchema>>;
+  /** One line of the script's answers, or the error that it met. */
+  readonly ask: <S extends z.ZodType>(
+    request: Readonly<Record<string, string>>,
+    schema: S,
+  ) => Promise<z.output<S> | z.output<typeof errorSchema>>;
 }
 
 /** Starts `bench/pytorch/<script>`. */
@@ -37,9 +38,9 @@ export async function openPyTorch(script: string, python?: string): Promise<PyTo
   const { torch } = z.strictObject({ torch: z.string() }).parse(await next());
   return {
     version: torch,
-    ask: async (request) => {
+    ask: async (request, schema) => {
       child.stdin.write(`${JSON.stringify(request)}\n`);
-      return answerSchema.parse(await next());
+      return z.union([errorSchema, schema]).parse(await next());
     },
     [Symbol.asyncDispose]: () => {
       child.stdin.end();

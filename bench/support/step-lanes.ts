@@ -1,0 +1,30 @@
+/**
+ * @file Lanes at the start of their searches, for steps that are timed.
+ */
+import type { Engine } from '../../activities/engine.ts';
+import type { StepLane } from '../../inversion/lane.ts';
+import { noiseBank } from '../../inversion/noise-bank.ts';
+import { philoxNoise } from '../../inversion/noise.ts';
+import { SHAPES_DEFAULTS } from '../../inversion/options.ts';
+import { initialState } from '../../inversion/state.ts';
+
+const PROMPTS = [
+  'a red circle to the left of a blue square',
+  'two green crosses',
+  'an orange triangle',
+  'a purple square',
+];
+
+/** Lane `at` has the seed `at`. */
+export async function stepLanes(engine: Engine, count: number): Promise<StepLane[]> {
+  const options = SHAPES_DEFAULTS;
+  const bank = noiseBank(3 * engine.models.cutoutSize ** 2);
+  const [channels, height, width] = engine.models.latentShape;
+  return Promise.all(
+    Array.from({ length: count }, async (_, at) => {
+      const noise = philoxNoise(at, bank);
+      const prompt = await engine.preparePrompt(engine.tokenizer.tokenize(PROMPTS[at % PROMPTS.length]!, options));
+      return { prompt, options, noise, state: initialState(options, noise, { count: channels * height * width }) };
+    }),
+  );
+}

@@ -1,0 +1,265 @@
+/**
+ * @file The two calls of a search step (guidance, alignment with its gradient) beside the same mathematics in PyTorch: the
+ * same inputs, taken from a real step, on the same machine in the same run, turn by turn, one thread on both sides. Results
+ * are compared before times are. Seconds are those inside the runtimes; memory is the peak of a process for each side.
+ *
+ * Usage: tsx bench/whole-step.ts [--pack shapes] [--lanes 1,8] [--repeats 15] [--compile] [--python <interpreter>]
+ *        tsx bench/whole-step.ts --peak 1 [--pack shapes]     this side's peak memory alone, bytes
+ */
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, promisify } from 'node:util';
+
+import { z } from 'zod';
+
+import { Engine } from '../activities/engine.ts';
+import { COMMON_WINDOWS } from '../activities/lane-adjoints.ts';
+import { SHAPES_DEFAULTS } from '../inversion/options.ts';
+import { step } from '../inversion/step.ts';
+import type { Tensor } from '../models/onnx/dtype.ts';
+import * as graphs from '../models/packs/graphs.ts';
+import { openPack, type Pack } from '../models/packs/resolve.ts';
+import type { Session } from '../models/runtime/device.ts';
+import { openDevice } from '../models/runtime/node-device.ts';
+import { writeModel } from '../models/onnx/protobuf.ts';
+import { decodeSafetensors, writeSafetensors } from '../models/weights/safetensors.ts';
+import { machine, median } from './machine.ts';
+import { openPyTorch, type PyTorch, type PyTorchMode } from './pytorch.ts';
+import { countFlops } from './support/flops.ts';
+import { productSpeed } from './support/product-speed.ts';
+import { recordingDevice } from './support/recording-device.ts';
+import { stepLanes } from './support/step-lanes.ts';
+
+const { values: flags } = parseArgs({
+  options: {
+    pack: { type: 'string', default: 'shapes' },
+    lanes: { type: 'string', default: '1,8' },
+    repeats: { type: 'string', default: '15' },
+    compile: { type: 'boolean', default: false },
+    python: { type: 'string' },
+    peak: { type: 'string' },
+  },
+});
+const CALLS = ['guidance', 'alignment'] as const;
+type Call = (typeof CALLS)[number];
+type Side = 'here' | PyTorchMode;
+type Feeds = Readonly<Record<string, Tensor>>;
+/** Of the largest magnitude of a result. */
+const TOLERANCE = 1e-3;
+const timeSchema = z.strictObject({ seconds: z.number(), peak: z.number() });
+const openSchema = z.strictObject({ openSeconds: z.number(), peak: z.number() });
+
+const pack = await openPack(flags.pack);
+if (flags.peak === undefined) await compare();
+else await printPeak(Number(flags.peak));
+
+/** One process, one device, some steps: nothing else has been in it. */
+async function printPeak(lanes: number): Promise<void> {
+  const device = await openDevice({ provider: 'cpu', threads: 1, memory: 'fast' });
+  const engine = await Engine.open(pack, [device], { adjoint: { gather: COMMON_WINDOWS } });
+  const all = await stepLanes(engine, lanes);
+  for (let call = 0; call < 3; call += 1) await step(all, engine.models);
+  await device.close();
+  process.stdout.write(`${process.resourceUsage().maxRSS * 1024}\n`);
+}
+
+async function compare(): Promise<void> {
+  const repeats = Number(flags.repeats);
+  process.stdout.write(`${machine()}; pack ${pack.manifest.name}; one thread, ${repeats} calls in turn\n`);
+  const folder = await mkdtemp(join(tmpdir(), 'referee-bench-'));
+  try {
+    for (const lanes of flags.lanes.split(',').map(Number)) await measure(pack, { lanes, repeats, folder });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+interface Measure {
+  readonly lanes: number;
+  readonly repeats: number;
+  readonly folder: string;
+}
+
+async function measure(of: Pack, { lanes, repeats, folder }: Measure): Promise<void> {
+  await using pytorch = await openPyTorch('step.py', flags.python);
+  const opened = await asked(pytorch.ask({ do: 'open', pack: of.folder }, openSchema));
+  const device = await openDevice({ provider: 'cpu', threads: 1, memory: 'fast' });
+  try {
+    const recording = recordingDevice(device);
+    const begun = performance.now();
+    const engine = await Engine.open(of, [recording], { adjoint: { gather: COMMON_WINDOWS } });
+    await step(await stepLanes(engine, lanes), engine.models);
+    const started = (performance.now() - begun) / 1000;
+    const { parts } = engine.models;
+    const built = performance.now();
+    const options = {
+      cutouts: SHAPES_DEFAULTS.cutouts,
+      hasContrast: false,
+      places: 'float64',
+      adjoint: { gather: COMMON_WINDOWS },
+    } as const;
+    const own = { guidance: graphs.guidanceGraph(parts), alignment: graphs.alignmentGraph(parts, options) };
+    const models = { guidance: writeModel(own.guidance), alignment: writeModel(own.alignment) };
+    const building = (performance.now() - built) / 1000;
+    const feeds = { guidance: fed('guidance'), alignment: sameOrder(fed('alignment')) };
+    function fed(call: Call): Feeds {
+      const found = [...recording.feeds].find(([name]) => name.startsWith(call));
+      if (!found) throw new Error(`a step made no call of ${call}`);
+      return found[1];
+    }
+    process.stdout.write(
+      `\n${lanes} lanes; here: pack, sessions and first step ${seconds(started)}, building both graphs ${seconds(building)}; ` +
+        `PyTorch ${pytorch.version}: reading weights ${seconds(opened.openSeconds)}\n\n` +
+        '| call | GFLOP | here | PyTorch eager | torch.compile | eager / here by medians | by smallest | compile / here |\n' +
+        '| --- | --- | --- | --- | --- | --- | --- | --- |\n',
+    );
+    const totals: Record<Side, number[]> = { here: [], eager: [], compile: [] };
+    let flops = 0;
+    const peaks: number[] = [];
+    for (const call of CALLS) {
+      const session = await device.load(models[call], { name: `timed-${call}`, weightsRoot: '/' });
+      const file = join(folder, `${call}-${lanes}.safetensors`);
+      await writeFile(file, writeSafetensors(feeds[call]));
+      const times = await inTurn({ session, call, feeds: feeds[call], file, pytorch, repeats, peaks });
+      await session.release();
+      const count = sum([...countFlops(own[call], { B: lanes }).values()]);
+      flops += count;
+      printRow(call, count, times);
+      for (const side of ['here', 'eager', 'compile'] as const) {
+        times[side].forEach((value, at) => (totals[side][at] = (totals[side][at] ?? 0) + value));
+      }
+    }
+    printRow('both', flops, totals);
+    const speed = { here: await productSpeed(device), pytorch: await pytorchProductSpeed(pytorch) };
+    const rate = flops / Math.min(...totals.here);
+    process.stdout.write(
+      `\nmatrix product of 2048: ${gigaflops(speed.here)} here, ${gigaflops(speed.pytorch)} in PyTorch; ` +
+        `both calls: ${gigaflops(rate)}, ${Math.round((100 * rate) / Math.max(speed.here, speed.pytorch))} % of the larger\n` +
+        `peak memory of a process: here ${megabytes(await peakHere(lanes))}, PyTorch ${megabytes(Math.max(...peaks))}\n`,
+    );
+  } finally {
+    await device.close();
+  }
+
+  interface Turns {
+    readonly session: Session;
+    readonly call: Call;
+    readonly feeds: Feeds;
+    readonly file: string;
+    readonly pytorch: PyTorch;
+    readonly repeats: number;
+    readonly peaks: number[];
+  }
+
+  async function inTurn(turns: Turns): Promise<Record<Side, number[]>> {
+    const times: Record<Side, number[]> = { here: [], eager: [], compile: [] };
+    const modes: readonly PyTorchMode[] = flags.compile ? ['eager', 'compile'] : ['eager'];
+    // The first calls warm up, compile, and are compared.
+    for (let call = -2; call < turns.repeats; call += 1) {
+      const before = await inside(turns.call);
+      const outputs = await turns.session.run(turns.feeds);
+      const spent = (await inside(turns.call)) - before;
+      if (call >= 0) times.here.push(spent);
+      for (const mode of modes) {
+        const out = call < 0 ? join(folder, `${turns.call}-${mode}-out.safetensors`) : '';
+        const answer = await turns.pytorch.ask({ do: turns.call, mode, file: turns.file, out }, timeSchema);
+        if ('error' in answer) {
+          if (mode === 'eager') throw new Error(`PyTorch: ${answer.error}`);
+          if (call === -2) process.stdout.write(`torch.compile: ${answer.error}\n`);
+          continue;
+        }
+        if (mode === 'eager') turns.peaks.push(answer.peak);
+        if (call >= 0) times[mode].push(answer.seconds);
+        else await check(turns.call, outputs, out);
+      }
+    }
+    return times;
+  }
+
+  async function inside(call: Call): Promise<number> {
+    return (await device.stats()).sessions[`timed-${call}`]?.seconds ?? 0;
+  }
+}
+
+/** Every result of both sides: the largest difference over the largest magnitude. */
+async function check(call: Call, outputs: Readonly<Record<string, Tensor>>, file: string): Promise<void> {
+  const theirs = decodeSafetensors(await readFile(file), file).tensors;
+  for (const [name, { data }] of Object.entries(outputs)) {
+    const other = theirs[name]?.data as Float32Array | undefined;
+    if (other?.length !== data.length) throw new Error(`${call}: PyTorch gave no ${name} of ${data.length} values`);
+    const [own, differences] = [data as Float32Array, other.map((value, at) => Math.abs(value - Number(data[at])))];
+    const relative = largest(differences) / largest(own.map(Math.abs));
+    if (!(relative < TOLERANCE)) throw new Error(`${call}: ${name} differs by ${relative} of its largest magnitude`);
+  }
+}
+
+/** All lanes jitter in the order of the first: PyTorch would need a loop over lanes otherwise. */
+function sameOrder(feeds: Feeds): Feeds {
+  const order = feeds['cutouts.jitterOrder']!;
+  const data = (order.data as Int32Array).map((_, at) => Number(order.data[at % 4]));
+  return { ...feeds, 'cutouts.jitterOrder': { ...order, data } as Tensor };
+}
+
+async function pytorchProductSpeed(pytorch: PyTorch): Promise<number> {
+  const times: number[] = [];
+  for (let call = 0; call < 5; call += 1) {
+    times.push((await asked(pytorch.ask({ do: 'peak-product', size: '2048' }, timeSchema))).seconds);
+  }
+  return (2 * 2048 ** 3) / Math.min(...times);
+}
+
+async function peakHere(lanes: number): Promise<number> {
+  const script = fileURLToPath(import.meta.url);
+  const given = [...process.execArgv, script, '--peak', `${lanes}`, '--pack', flags.pack];
+  return Number((await promisify(execFile)(process.execPath, given)).stdout);
+}
+
+async function asked<T extends object>(answer: Promise<T>): Promise<Exclude<T, { error: string }>> {
+  const given = await answer;
+  if ('error' in given) throw new Error(`PyTorch: ${String(given.error)}`);
+  return given as Exclude<T, { error: string }>;
+}
+
+function printRow(what: string, flops: number, times: Readonly<Record<Side, readonly number[]>>): void {
+  const ratio = (side: Side, of: (values: readonly number[]) => number): string =>
+    times[side].length === 0 ? '-' : (of(times[side]) / of(times.here)).toFixed(2);
+  const smallest = (values: readonly number[]): number => Math.min(...values);
+  const cells = [
+    what,
+    (flops / 1e9).toFixed(2),
+    ...(['here', 'eager', 'compile'] as const).map((side) => spread(times[side])),
+    ratio('eager', median),
+    ratio('eager', smallest),
+    ratio('compile', median),
+  ];
+  process.stdout.write(`| ${cells.join(' | ')} |\n`);
+}
+
+function spread(values: readonly number[]): string {
+  if (values.length === 0) return '-';
+  const ms = (value: number): string => (1000 * value).toFixed(1);
+  return `${ms(median(values))} ms (${ms(Math.min(...values))} - ${ms(Math.max(...values))})`;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+function largest(values: Float32Array): number {
+  return values.reduce((most, value) => Math.max(most, value), 0);
+}
+
+function seconds(value: number): string {
+  return `${value.toFixed(2)} s`;
+}
+
+function gigaflops(value: number): string {
+  return `${Math.round(value / 1e9)} GFLOP/s`;
+}
+
+function megabytes(count: number): string {
+  return `${Math.round(count / 1e6)} MB`;
+}
