@@ -200,7 +200,7 @@ async function check(call: Call, outputs: Readonly<Record<string, Tensor>>, file
 function sameOrder(feeds: Feeds): Feeds {
   const order = feeds['cutouts.jitterOrder']!;
   const data = (order.data as Int32Array).map((_, at) => Number(order.data[at % 4]));
-  return { ...feeds, 'cutouts.jitterOrder': { ...order, data } as Tensor };
+  return { ...feeds, 'cutouts.jitterOrder': { ...order, data } };
 }
 
 async function pytorchProductSpeed(pytorch: PyTorch): Promise<number> {
