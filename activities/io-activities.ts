@@ -6,10 +6,9 @@ import { Context } from '@temporalio/activity';
 import { asItemId, asRunId } from '../store/layout.ts';
 import type { RunId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/object-store.ts';
-import { itemState, promptRows, readResult, readRun, writeManifest } from '../store/run.ts';
+import { checkpointSteps, itemStanding, promptRows, readRun, writeManifest } from '../store/run.ts';
 import { RefereeError } from '../errors.ts';
 import { beating } from './beating.ts';
-import { checkpointSteps } from './checkpoint-steps.ts';
 import { writeContactSheet } from './contact-sheet.ts';
 import type {
   ClaimItemInput,
@@ -54,15 +53,13 @@ async function loadPage(store: ObjectStore, { run, page, itemsPerPage }: LoadPag
 
 async function claimItem(store: ObjectStore, { run, item, retryFailed }: ClaimItemInput): Promise<ClaimItemResult> {
   const [runOf, itemOf] = [asRunId(run), asItemId(item)];
-  const state = await itemState(store, runOf, itemOf);
-  const result = await readResult(store, runOf, itemOf);
+  const standing = await itemStanding(store, runOf, itemOf);
+  if ('step' in standing) return { state: 'open', step: standing.step };
+  if (standing.state === 'succeeded') return { state: 'done', step: standing.result.steps };
   const step = await checkpointSteps(store, runOf, itemOf);
-  if (state === 'succeeded') return { state: 'done', step: result?.steps ?? step };
-  if (state === 'failed' && !retryFailed) {
-    const code = result?.error?.code.slice(0, CODE_LENGTH);
-    return { state: 'failed', step, ...(code !== undefined && { code }) };
-  }
-  return { state: 'open', step };
+  if (retryFailed) return { state: 'open', step };
+  const code = standing.result.error?.code.slice(0, CODE_LENGTH);
+  return { state: 'failed', step, ...(code !== undefined && { code }) };
 }
 
 async function missing(store: ObjectStore, run: RunId): Promise<RefereeError> {

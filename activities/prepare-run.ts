@@ -4,6 +4,7 @@
 import type { Pack } from '../models/packs/resolve.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { createRun, writeSpec } from '../store/run.ts';
+import { forEachOf } from './pool.ts';
 import { writeRejections } from './rejections.ts';
 import type { Rejection } from './rejections.ts';
 import { promptRow, runRecord, specFile } from './run-files.ts';
@@ -43,9 +44,6 @@ export async function prepareRun(
   });
   await writeRejections(store, run, rejected);
   if (specs === 'later') return made;
-  for (let from = 0; from < pending.length; from += OPEN_WRITES) {
-    const some = pending.slice(from, from + OPEN_WRITES);
-    await Promise.all(some.map((item) => writeSpec(store, run, item.item, specFile(item, pack))));
-  }
+  await forEachOf(pending, OPEN_WRITES, (item) => writeSpec(store, run, item.item, specFile(item, pack)));
   return made;
 }

@@ -12,11 +12,10 @@ import { contactSheetKey, itemKey, manifestKey, runKey } from '../store/layout.t
 import type { RunId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { openStore } from '../store/open-store.ts';
-import { itemStates, readResult, writeManifest } from '../store/run.ts';
+import { checkpointSteps, itemStates, readResult, writeManifest } from '../store/run.ts';
 import type { ItemState } from '../store/run.ts';
 import { workerIdentity } from './attempt-log.ts';
 import { expectedSeconds, readBenchmark } from './benchmarks.ts';
-import { checkpointSteps } from './checkpoint-steps.ts';
 import { writeContactSheet } from './contact-sheet.ts';
 import { DEFAULT_CHECKPOINT_EVERY, DEFAULT_LANES } from './defaults.ts';
 import type { Devices } from './devices.ts';

@@ -1,11 +1,10 @@
 /**
  * @file What the store knows of a run, item by item: the record that outlives the server's memory.
  */
-import { checkpointSteps } from '../activities/checkpoint-steps.ts';
 import type { ItemId, RunId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import type { Result } from '../store/result.ts';
-import { itemState, readPrompts, readResult } from '../store/run.ts';
+import { itemStanding, readPrompts } from '../store/run.ts';
 import type { PromptRow } from '../store/run.ts';
 import type { ItemCounts } from '../workflows/messages.ts';
 
@@ -35,11 +34,8 @@ export async function* storedItems(store: ObjectStore, run: RunId): AsyncGenerat
 
 async function storedItem(store: ObjectStore, run: RunId, row: PromptRow): Promise<StoredItem> {
   const item = row.item as ItemId;
-  const state = await itemState(store, run, item);
-  if (state === 'missing') return { row, state, step: 0 };
-  if (state === 'started') return { row, state, step: await checkpointSteps(store, run, item) };
-  const result = await readResult(store, run, item);
-  return { row, state, step: result?.steps ?? 0, ...(result && { result }) };
+  const standing = await itemStanding(store, run, item);
+  return { row, ...standing, step: 'result' in standing ? standing.result.steps : standing.step };
 }
 
 /**

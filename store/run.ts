@@ -6,7 +6,16 @@ import { z } from 'zod';
 
 import { RefereeError, quoted } from '../errors.ts';
 import { sha256 } from './ids.ts';
-import { PROMPTS_PER_PART, checkpointsFolder, itemKey, manifestKey, previewKey, promptsKey, runKey } from './layout.ts';
+import {
+  PROMPTS_PER_PART,
+  checkpointsFolder,
+  itemKey,
+  manifestKey,
+  parseKey,
+  previewKey,
+  promptsKey,
+  runKey,
+} from './layout.ts';
 import type { ItemFile, ItemId, ObjectKey, RunId } from './layout.ts';
 import { getUnlessDamaged } from './object-store.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -186,13 +195,34 @@ export type ItemState = 'succeeded' | 'failed' | 'started' | 'missing';
 
 /** `succeeded` only when the image is there with the digest that the result names: whatever is less is done again. */
 export async function itemState(store: ObjectStore, run: RunId, item: ItemId): Promise<ItemState> {
+  return (await itemStanding(store, run, item)).state;
+}
+
+/** The state of an item, with what was read to know it. */
+export type ItemStanding =
+  | { readonly state: 'succeeded' | 'failed'; readonly result: Result }
+  /** `step`: steps that the newest checkpoint holds, by its name. */
+  | { readonly state: 'started' | 'missing'; readonly step: number };
+
+export async function itemStanding(store: ObjectStore, run: RunId, item: ItemId): Promise<ItemStanding> {
   const result = await readResult(store, run, item);
-  if (result?.state === 'failed') return 'failed';
+  if (result?.state === 'failed') return { state: 'failed', result };
   if (result?.digests.image !== undefined) {
     const image = await getUnlessDamaged(store, itemKey(run, item, 'image.png'));
-    if (image instanceof Uint8Array && sha256(image) === result.digests.image) return 'succeeded';
+    if (image instanceof Uint8Array && sha256(image) === result.digests.image) return { state: 'succeeded', result };
   }
-  return (await store.list(checkpointsFolder(run, item))).length > 0 ? 'started' : 'missing';
+  const keys = await store.list(checkpointsFolder(run, item));
+  return { state: keys.length > 0 ? 'started' : 'missing', step: newestStep(keys) };
+}
+
+/** Steps that the newest checkpoint holds; 0 without one. For estimates: its content is not looked at. */
+export async function checkpointSteps(store: ObjectStore, run: RunId, item: ItemId): Promise<number> {
+  return newestStep(await store.list(checkpointsFolder(run, item)));
+}
+
+function newestStep(keys: readonly ObjectKey[]): number {
+  const steps = keys.map((key) => parseKey(key)).map((parsed) => (parsed?.kind === 'checkpoint' ? parsed.step : 0));
+  return Math.max(0, ...steps);
 }
 
 /** Files that are open at one time while many items are looked at. */
