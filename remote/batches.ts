@@ -91,15 +91,15 @@ export async function startBatch(remote: Remote, input: BatchInput): Promise<Sta
   const { WithStartWorkflowOperation } = await import('@temporalio/client');
   const before = await describeBatch(remote, input.run);
   const isAttached = before?.state === 'running';
-  const workflowId = batchId(input.run);
-  const startWorkflowOperation = new WithStartWorkflowOperation('batch', {
-    workflowId,
+  const options = {
+    workflowId: batchId(input.run),
     taskQueue: WORKFLOW_QUEUE,
     args: [input],
     workflowIdConflictPolicy: 'USE_EXISTING',
     workflowIdReusePolicy: 'ALLOW_DUPLICATE',
     priority: { priorityKey: input.priority, fairnessKey: input.run },
-  });
+  } as const;
+  const startWorkflowOperation = new WithStartWorkflowOperation('batch', options);
   // Rejected too when the call is given up; the call's own error is the one that counts.
   startWorkflowOperation.workflowHandle().catch(() => undefined);
   try {
@@ -113,16 +113,7 @@ export async function startBatch(remote: Remote, input: BatchInput): Promise<Sta
     // No answer: either no server, which this says, or no worker, and then the batch waits for one.
     const { client } = remote;
     if ((await describeBatch(remote, input.run))?.state !== 'running') {
-      await remote.call(() =>
-        client.workflow.start('batch', {
-          workflowId,
-          taskQueue: WORKFLOW_QUEUE,
-          args: [input],
-          workflowIdConflictPolicy: 'USE_EXISTING',
-          workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-          priority: { priorityKey: input.priority, fairnessKey: input.run },
-        }),
-      );
+      await remote.call(() => client.workflow.start('batch', options));
     }
     return { isAttached, isAccepted: false };
   }
