@@ -1,8 +1,11 @@
-/** @file Prompts of the shapes world in any number, all different. */
+/** @file Prompts of the shapes world in any number, the first `SHAPES_PROMPTS` of them all different. */
 const THINGS = ['red', 'green', 'blue', 'yellow', 'purple', 'orange'].flatMap((colour) =>
   ['circle', 'square', 'triangle', 'cross'].map((shape) => `${colour} ${shape}`),
 );
 const LINKS = ['and', 'above', 'below', 'to the left of', 'to the right of'];
+
+/** How many there are; then they begin again. */
+export const SHAPES_PROMPTS = THINGS.length ** 2 * LINKS.length;
 
 /** The `at`-th, from 0. */
 export function shapesPrompt(at: number): string {
