@@ -2,38 +2,28 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Client } from '@temporalio/client';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { temporaryFolder } from '../../support/folder.ts';
 import { startTemporal } from '../../support/servers/servers.ts';
 import { controlUpdate, statusQuery } from '../../../workflows/messages.ts';
-import { referee, ONE_DEVICE } from '../support/command.ts';
-import { connectClient, prepareRun, PROMPTS, startBatch, WorkerProcess } from './support/batches.ts';
+import { connectClient, prepareRun, PROMPTS, startBatch } from './support/batches.ts';
 import type { Prepared } from './support/batches.ts';
+import { byRun } from './support/by-run.ts';
+import { workersOfTests } from './support/left-workers.ts';
 
 let address: string;
 let client: Client;
-const workers: WorkerProcess[] = [];
+const worker = workersOfTests(() => address);
 
 beforeAll(async () => {
   ({ address } = await startTemporal());
   client = await connectClient(address);
 });
 
-// Workers of a test that failed must not take the tasks of the next one: queues have fixed names.
-afterEach(async () => {
-  await Promise.all(workers.splice(0).map((worker) => worker.stop('SIGKILL')));
-});
-
 afterAll(async () => {
   await client.connection.close();
 });
-
-async function worker(store: string, more: readonly string[] = []): Promise<WorkerProcess> {
-  const started = await WorkerProcess.start(address, store, more);
-  workers.push(started);
-  return started;
-}
 
 /** Pictures of a run by item. */
 async function pictures(store: string, { spec }: Prepared): Promise<Record<string, string>> {
@@ -42,15 +32,6 @@ async function pictures(store: string, { spec }: Prepared): Promise<Record<strin
     return [item, (await readFile(file)).toString('base64')] as const;
   });
   return Object.fromEntries(await Promise.all(all));
-}
-
-/** The same prompts by `referee run`, in a store of its own. */
-async function byRun(prompts: readonly string[], steps: number): Promise<string> {
-  const store = await temporaryFolder();
-  const argv = ['run', '-', '--store', store, '--steps', String(steps), '--quiet', '--no-previews', ...ONE_DEVICE];
-  const { code, stderr } = await referee(argv, { stdin: [prompts.map((prompt) => `${prompt}\n`).join('')] });
-  expect([code, stderr]).toEqual([0, '']);
-  return store;
 }
 
 test('a batch gives the pictures of `referee run`, byte for byte, whatever happens to its workers', async () => {
@@ -70,7 +51,7 @@ test('a batch gives the pictures of `referee run`, byte for byte, whatever happe
   });
   const status = await handle.query(statusQuery);
   expect(status).toMatchObject({ state: 'completed', openPages: [], counts: { done: PROMPTS.length } });
-  expect(await pictures(store, prepared)).toEqual(await pictures(await byRun(PROMPTS, 8), prepared));
+  expect(await pictures(store, prepared)).toEqual(await pictures(await byRun(PROMPTS, 8, ['--no-previews']), prepared));
   const manifest = await readFile(join(store, prepared.spec.run, 'manifest.jsonl'), 'utf8');
   expect(manifest.trimEnd().split('\n')).toHaveLength(PROMPTS.length);
   // A second time there is nothing to do.

@@ -1,43 +1,27 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { afterEach, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 
 import { connect } from '../../../index.ts';
 import type { RemoteRun } from '../../../index.ts';
 import { temporaryFolder } from '../../support/folder.ts';
 import { startTemporal } from '../../support/servers/servers.ts';
-import { ONE_DEVICE, referee } from '../support/command.ts';
+import { referee } from '../support/command.ts';
 import type { Event } from '../support/command.ts';
-import { PROMPTS, WorkerProcess } from './support/batches.ts';
+import { PROMPTS } from './support/batches.ts';
+import { byRun } from './support/by-run.ts';
+import { workersOfTests } from './support/left-workers.ts';
 
 /** Of a machine that has ten other things to do. */
 const PATIENCE_MS = 600_000;
 
 let address: string;
-const workers: WorkerProcess[] = [];
+const worker = workersOfTests(() => address);
 
 beforeAll(async () => {
   ({ address } = await startTemporal());
 });
-
-// Workers of a test that failed must not take the tasks of the next one: queues have fixed names.
-afterEach(() => Promise.all(workers.splice(0).map((worker) => worker.stop('SIGKILL'))));
-
-async function worker(store: string): Promise<WorkerProcess> {
-  const started = await WorkerProcess.start(address, store);
-  workers.push(started);
-  return started;
-}
-
-/** The same prompts by `referee run`, in a store of its own. */
-async function byRun(prompts: readonly string[], steps: number): Promise<string> {
-  const store = await temporaryFolder();
-  const argv = ['run', '-', '--store', store, '--steps', String(steps), '--quiet', ...ONE_DEVICE];
-  const { code } = await referee(argv, { stdin: [prompts.map((prompt) => `${prompt}\n`).join('')] });
-  expect(code).toBe(0);
-  return store;
-}
 
 const at = (store: string): string[] => ['--store', store, '--address', address];
 

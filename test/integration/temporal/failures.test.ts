@@ -3,7 +3,7 @@ import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { beforeAll, expect, test, vi } from 'vitest';
 
 import { temporaryFolder } from '../../support/folder.ts';
 import { canMount, mountedFolder } from '../../support/mount.ts';
@@ -11,23 +11,14 @@ import { startTemporal } from '../../support/servers/servers.ts';
 import type { TemporalForTests } from '../../support/servers/servers.ts';
 import { Referee, referee } from '../support/command.ts';
 import type { Ended } from '../support/command.ts';
-import { WorkerProcess } from './support/batches.ts';
+import { workersOfTests } from './support/left-workers.ts';
 
 let temporal: TemporalForTests;
-const workers: WorkerProcess[] = [];
+const worker = workersOfTests(() => temporal.address);
 
 beforeAll(async () => {
   temporal = await startTemporal();
 });
-
-// Workers of a test that failed must not take the tasks of the next one: queues have fixed names.
-afterEach(() => Promise.all(workers.splice(0).map((worker) => worker.stop('SIGKILL'))));
-
-async function worker(...of: [store: string, more?: readonly string[], options?: object]): Promise<WorkerProcess> {
-  const started = await WorkerProcess.start(temporal.address, ...of);
-  workers.push(started);
-  return started;
-}
 
 /** Steps take some milliseconds. */
 const SHORT = ['--method', 'distil', '--steps', '4'];

@@ -2,41 +2,32 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { Client } from '@temporalio/client';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { sha256 } from '../../../store/ids.ts';
 import { temporaryFolder } from '../../support/folder.ts';
 import { startTemporal } from '../../support/servers/servers.ts';
-import { ONE_DEVICE, referee } from '../support/command.ts';
 import { filesOf } from '../support/whole-files.ts';
-import { connectClient, prepareRun, startBatch, WorkerProcess } from './support/batches.ts';
+import { connectClient, prepareRun, startBatch } from './support/batches.ts';
+import type { BatchHandle, Prepared, WorkerProcess } from './support/batches.ts';
+import { byRun } from './support/by-run.ts';
+import { workersOfTests } from './support/left-workers.ts';
 
 const [PROMPT, OTHER] = ['a red circle', 'a green cross'] as const;
 /** Long enough that a worker that was seen to begin cannot have ended when it is stopped. */
 const STEPS = 240;
-const LANE = ['--lanes', '1'];
+const roles = (names: string): string[] => ['--roles', names, '--lanes', '1'];
 
 let address: string;
 let client: Client;
-const workers: WorkerProcess[] = [];
+const worker = workersOfTests(() => address);
 
 beforeAll(async () => {
   ({ address } = await startTemporal());
   client = await connectClient(address);
 });
 
-afterEach(async () => {
-  for (const worker of workers) worker.kill('SIGCONT');
-  await Promise.all(workers.splice(0).map((worker) => worker.stop('SIGKILL')));
-});
-
 afterAll(() => client.connection.close());
-
-async function worker(store: string, roles: string): Promise<WorkerProcess> {
-  const started = await WorkerProcess.start(address, store, ['--roles', roles, ...LANE]);
-  workers.push(started);
-  return started;
-}
 
 /** Digests of all files by path. */
 function content(folder: string): Record<string, string> {
@@ -51,19 +42,29 @@ function told(said: string, item: string): { message: string; step: number; atte
 
 /** Picture and trace by `referee run`, of the only item. */
 async function undisturbed(): Promise<readonly Buffer[]> {
+  return lasting(await byRun([PROMPT], STEPS, ['--no-previews']));
+}
+
+interface GivenUp {
+  readonly store: string;
+  readonly prepared: Prepared;
+  readonly handle: BatchHandle;
+  /** Has written a checkpoint and stands still. */
+  readonly ghost: WorkerProcess;
+  /** Waits for the item. */
+  readonly second: WorkerProcess;
+}
+
+/** An item whose first worker is stopped in the middle of it, and a second worker. */
+async function stoppedAttempt(): Promise<GivenUp> {
   const store = await temporaryFolder();
-  const { code } = await referee([
-    'run',
-    PROMPT,
-    '--store',
-    store,
-    '--steps',
-    String(STEPS),
-    '--no-previews',
-    ...ONE_DEVICE,
-  ]);
-  expect(code).toBe(0);
-  return lasting(store);
+  const prepared = await prepareRun(store, [PROMPT], { steps: STEPS });
+  await worker(store, roles('workflows,io'));
+  const ghost = await worker(store, roles('device'));
+  const handle = await startBatch(client, prepared);
+  await ghost.saying('"checkpoint"');
+  ghost.kill('SIGSTOP');
+  return { store, prepared, handle, ghost, second: await worker(store, roles('device')) };
 }
 
 function lasting(store: string): readonly Buffer[] {
@@ -73,15 +74,9 @@ function lasting(store: string): readonly Buffer[] {
 }
 
 test('two attempts at an item: the one that was given up changes nothing and deletes nothing, whenever it wakes', async () => {
-  const store = await temporaryFolder();
-  const { spec, packDigest } = await prepareRun(store, [PROMPT], { steps: STEPS });
+  const { store, prepared, handle, ghost, second } = await stoppedAttempt();
+  const { spec } = prepared;
   const item = spec.items[0]!.item;
-  await worker(store, 'workflows,io');
-  const ghost = await worker(store, 'device');
-  const handle = await startBatch(client, { spec, packDigest });
-  await ghost.saying('"checkpoint"');
-  ghost.kill('SIGSTOP');
-  const second = await worker(store, 'device');
   expect((await handle.result()).counts).toMatchObject({ done: 1, failed: 0 });
   expect(told(second.said, item).map(({ message }) => message)).toContain('done');
   expect(Math.max(...told(second.said, item).map(({ attempt }) => attempt))).toBeGreaterThan(1);
@@ -109,15 +104,9 @@ test('two attempts at an item: the one that was given up changes nothing and del
 });
 
 test('two attempts at an item: one that wakes while the other searches writes nothing more; same bytes, one result', async () => {
-  const store = await temporaryFolder();
-  const { spec, packDigest } = await prepareRun(store, [PROMPT], { steps: STEPS });
+  const { store, prepared, handle, ghost, second } = await stoppedAttempt();
+  const { spec } = prepared;
   const item = spec.items[0]!.item;
-  await worker(store, 'workflows,io');
-  const ghost = await worker(store, 'device');
-  const handle = await startBatch(client, { spec, packDigest });
-  await ghost.saying('"checkpoint"');
-  ghost.kill('SIGSTOP');
-  const second = await worker(store, 'device');
   await second.saying('"checkpoint"');
   const saidBefore = told(ghost.said, item).filter(({ message }) => message !== 'step').length;
   ghost.kill('SIGCONT');
