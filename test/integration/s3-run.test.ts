@@ -6,9 +6,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { openRun } from '../../index.ts';
 import { sha256 } from '../../store/ids.ts';
-import { startFaultyProxy } from '../support/servers/faulty-proxy.ts';
 import type { FaultyProxy } from '../support/servers/faulty-proxy.ts';
-import { startS3 } from '../support/servers/servers.ts';
+import { startFaultyS3 } from '../support/servers/faulty-s3.ts';
 import type { S3ForTests } from '../support/servers/servers.ts';
 import { ONE_DEVICE, Referee, referee } from './support/command.ts';
 import { lasting } from './support/runs.ts';
@@ -23,12 +22,9 @@ let proxy: FaultyProxy;
 let folder: string;
 let input: string;
 let undisturbed: ReturnType<typeof lasting>;
-const before = { ...process.env };
 
 beforeAll(async () => {
-  s3 = await startS3();
-  proxy = await startFaultyProxy(s3.endpoint, s3.folder);
-  Object.assign(process.env, s3.env);
+  ({ s3, proxy } = await startFaultyS3());
   folder = mkdtempSync(join(tmpdir(), 'referee-s3-run-'));
   input = join(folder, 'prompts.jsonl');
   writeFileSync(input, PROMPTS.map((prompt) => `${JSON.stringify({ prompt, tags: ['t'] })}\n`).join(''));
@@ -37,7 +33,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => {
-  process.env = before;
   rmSync(folder, { recursive: true });
 });
 

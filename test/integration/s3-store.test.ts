@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { PutObjectCommand } from '@aws-sdk/client-s3';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 
 import { isRefereeError } from '../../errors.ts';
 import { asItemId, asRunId, checkpointKey, itemKey, manifestKey, promptsKey, runKey } from '../../store/layout.ts';
@@ -14,9 +14,8 @@ import { publish, readResult } from '../../store/run.ts';
 import { S3Store } from '../../store/s3-store.ts';
 import { exampleResult } from '../store/result-example.ts';
 import { temporaryFolder } from '../support/folder.ts';
-import { startFaultyProxy } from '../support/servers/faulty-proxy.ts';
 import type { Fault, FaultyProxy } from '../support/servers/faulty-proxy.ts';
-import { startS3 } from '../support/servers/servers.ts';
+import { startFaultyS3 } from '../support/servers/faulty-s3.ts';
 import type { S3ForTests } from '../support/servers/servers.ts';
 
 const run = asRunId('r1');
@@ -27,22 +26,9 @@ const QUICK = { retries: { firstPauseMs: 1, longestPauseMs: 4 } };
 let s3: S3ForTests;
 let proxy: FaultyProxy;
 let bucket: string;
-const before = { ...process.env };
 
 beforeAll(async () => {
-  s3 = await startS3();
-  proxy = await startFaultyProxy(s3.endpoint, s3.folder);
-  bucket = await s3.bucket();
-  Object.assign(process.env, s3.env);
-});
-
-afterAll(() => {
-  process.env = before;
-});
-
-afterEach(() => {
-  proxy.faults.length = 0;
-  proxy.always = () => 'pass';
+  ({ s3, proxy, bucket } = await startFaultyS3());
 });
 
 let count = 0;

@@ -4,15 +4,14 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { PutObjectCommand } from '@aws-sdk/client-s3';
-import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 
 import type { Finding } from '../../../activities/doctor/finding.ts';
 import { checkStore } from '../../../activities/doctor/store.ts';
 import { temporaryFolder } from '../../support/folder.ts';
 import { canMount, makeReadOnly, mountedFolder } from '../../support/mount.ts';
-import { startFaultyProxy } from '../../support/servers/faulty-proxy.ts';
 import type { FaultyProxy } from '../../support/servers/faulty-proxy.ts';
-import { startS3 } from '../../support/servers/servers.ts';
+import { startFaultyS3 } from '../../support/servers/faulty-s3.ts';
 import type { S3ForTests } from '../../support/servers/servers.ts';
 
 const QUICK = { retries: { firstPauseMs: 1, longestPauseMs: 4, attempts: 3 } };
@@ -109,21 +108,10 @@ describe('a bucket', () => {
   let s3: S3ForTests;
   let proxy: FaultyProxy;
   let bucket: string;
-  const before = { ...process.env };
   let count = 0;
 
   beforeAll(async () => {
-    s3 = await startS3();
-    proxy = await startFaultyProxy(s3.endpoint, s3.folder);
-    bucket = await s3.bucket();
-    Object.assign(process.env, s3.env);
-  });
-  afterAll(() => {
-    process.env = before;
-  });
-  afterEach(() => {
-    proxy.faults.length = 0;
-    proxy.always = () => 'pass';
+    ({ s3, proxy, bucket } = await startFaultyS3());
   });
 
   const next = (): string => `s3://${bucket}/p${++count}`;

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { temporaryFolder } from '../../support/folder.ts';
-import { startFaultyProxy } from '../../support/servers/faulty-proxy.ts';
 import type { FaultyProxy } from '../../support/servers/faulty-proxy.ts';
-import { startS3, startTemporal } from '../../support/servers/servers.ts';
+import { startFaultyS3 } from '../../support/servers/faulty-s3.ts';
+import { startTemporal } from '../../support/servers/servers.ts';
 import type { S3ForTests } from '../../support/servers/servers.ts';
 import { batchId, WORKFLOW_QUEUE } from '../../../workflows/ids.ts';
 import type { BatchInput } from '../../../workflows/messages.ts';
@@ -22,20 +22,17 @@ let s3: S3ForTests;
 let proxy: FaultyProxy;
 let own: WorkerProcess;
 let store: string;
-const before = { ...process.env };
 
 beforeAll(async () => {
   ({ address } = await startTemporal());
-  s3 = await startS3();
-  proxy = await startFaultyProxy(s3.endpoint, s3.folder);
-  Object.assign(process.env, s3.env);
-  store = `s3://${await s3.bucket()}`;
+  const faulty = await startFaultyS3();
+  ({ s3, proxy } = faulty);
+  store = `s3://${faulty.bucket}`;
   own = await WorkerProcess.start(address, store, [], { env: { AWS_ENDPOINT_URL_S3: proxy.url } });
 });
 
 afterAll(async () => {
   await own.stop('SIGKILL');
-  process.env = before;
 });
 
 const at = (...words: string[]): Promise<Ended> => referee([...words, '--store', store, '--address', address]);

@@ -12,14 +12,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import { afterAll } from 'vitest';
-
 import { readPlaces } from '../../../cli/config.ts';
 import { findProgram } from '../../../cli/dev/find-program.ts';
 import { LOOPBACK } from '../../../cli/dev/ports.ts';
 import { PROGRAMS } from '../../../cli/dev/programs.ts';
 import { REGION, s3Server, temporalServer } from '../../../cli/dev/servers.ts';
 import type { Credentials } from '../../../cli/dev/servers.ts';
+import { afterFile } from '../after-file.ts';
 import { Server } from './server.ts';
 
 export interface TemporalForTests {
@@ -97,7 +96,7 @@ async function prepare(
 }
 
 function endAfterTests(server: Server, folder: string): void {
-  afterAll(async () => {
+  afterFile(async () => {
     await server.stop();
     await rm(folder, { recursive: true, force: true });
   });
