@@ -113,7 +113,7 @@ describe('a file with gradients', () => {
     const branch = (name: string, opType: string): AttributeInit => ({
       name,
       type: AttributeType.GRAPH,
-      g: { node: [{ opType, input: ['x'], output: ['z'] }], output: [{ name: 'z' }] },
+      g: { name, node: [{ opType, input: ['x'], output: ['z'] }], output: [{ name: 'z' }] },
     });
     const attribute = [branch('then_branch', 'Tanh'), branch('else_branch', 'Sin')];
     const choosing = foreignModel({
