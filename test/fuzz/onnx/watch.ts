@@ -51,7 +51,7 @@ export interface CampaignResult {
 }
 
 /** By the clock; a case has this many times its processor seconds before it counts as hanging. */
-const PATIENCE = 6;
+const PATIENCE = 4;
 
 /** Opens the cases from `first` to `end`. */
 export async function runCampaign(campaign: Campaign): Promise<CampaignResult> {
