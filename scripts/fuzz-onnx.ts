@@ -39,7 +39,8 @@ function save({ index, problem }: Bug): void {
   process.stdout.write(`case ${index} (${kind}): ${problem}\n  saved as ${file}; again: ${again}\n`);
 }
 
-const limits = { seconds: 5, megabytes: 500 };
+// Listing and differentiating 13 000 nodes with an output each takes six seconds.
+const limits = { seconds: 10, megabytes: 500 };
 const work = await mkdtemp(join(tmpdir(), 'referee-hostile-'));
 const begun = performance.now();
 const { outcomes, bugs, slowest, largest } = await runCampaign({

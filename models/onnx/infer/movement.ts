@@ -64,8 +64,9 @@ const concat: InferRule = (context) => {
   const shape = first.shape.map((dim, at): Dim => {
     const sizes = values.map((value) => value.shape[at]!);
     if (at === axis) return sizes.reduce((sum, size) => dimSum(sum, size) ?? unknownDim());
-    for (const size of sizes) expectEqual(context, dim, size, `size of axis ${at}`);
-    return sizes.find((size) => typeof size === 'number') ?? dim;
+    const known = sizes.find((size) => typeof size === 'number') ?? dim;
+    for (const size of sizes) expectEqual(context, known, size, `size of axis ${at}`);
+    return known;
   });
   const parts = values.map((value) => context.dims(value));
   const dims = first.shape.length === 1 && parts.every((part) => part !== undefined) ? parts.flat() : undefined;

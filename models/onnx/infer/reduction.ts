@@ -81,6 +81,8 @@ const channelNormalization: InferRule = (context) => {
   const parameters = context.op === 'BatchNormalization' ? 4 : 2;
   for (let at = 1; at <= parameters; at += 1) {
     const parameter = rankOf(context, at, 1);
+    // Of batch normalisation the statistics may be of another type.
+    if (context.op !== 'BatchNormalization') sameType(context, [x, parameter]);
     expectEqual(context, parameter.shape[0] ?? 1, channels, `size of input ${at} and number of channels`);
   }
   const groups = context.attributes.int('num_groups', 1);

@@ -46,6 +46,8 @@ describe('inputs that do not fit are refused where they are inferred, not by the
     ],
     ['BatchNormalization', [real(2, 4, 3, 3), real(4, 1, 1), real(4), real(4), real(4)], {}, /expected rank 1/],
     ['BatchNormalization', [real(2, 4, 3, 3), real(4)], {}, /input 2 is missing/],
+    ['InstanceNormalization', [real(2, 4, 3), real(4), whole(4)], {}, /types float32 and int64/],
+    ['Concat', [{ shape: ['N', 1, 3] }, real(2, 1, 3), real(4, 1, 3)], { axis: int(1) }, /size of axis 0: 2 against 4/],
     ['Conv', [real(1, 4, 9, 9), real(6, 4, 3, 3), real(3, 4)], {}, /expected rank 1/],
     [
       'ConvTranspose',
