@@ -138,7 +138,7 @@ async function measure(of: Pack, { lanes, repeats, folder }: Measure): Promise<v
     process.stdout.write(
       `\nmatrix product of 2048: ${gigaflops(speed.here)} here, ${gigaflops(speed.pytorch)} in PyTorch; ` +
         `both calls: ${gigaflops(rate)}, ${Math.round((100 * rate) / Math.max(speed.here, speed.pytorch))} % of the larger\n` +
-        `peak memory of a process: here ${megabytes(await peakHere(lanes))}, PyTorch ${megabytes(Math.max(...peaks))}\n`,
+        `peak memory of a process: here ${megabytes(await peakHere(lanes))}, PyTorch ${flags.compile ? 'not told, as the compiler is in it' : megabytes(Math.max(...peaks))}\n`,
     );
   } finally {
     await device.close();
