@@ -9,23 +9,14 @@ import { parseArgs } from 'node:util';
 import { openDevices } from '../activities/devices.ts';
 import { Engine } from '../activities/engine.ts';
 import { choosePlan } from '../activities/memory-plan.ts';
-import { noiseBank } from '../inversion/noise-bank.ts';
-import { philoxNoise } from '../inversion/noise.ts';
 import { SHAPES_DEFAULTS } from '../inversion/options.ts';
-import { initialState } from '../inversion/state.ts';
 import { step } from '../inversion/step.ts';
-import type { StepLane } from '../inversion/lane.ts';
 import { openPack } from '../models/packs/resolve.ts';
 import { machine, median } from './machine.ts';
+import { stepLanes } from './support/step-lanes.ts';
 
 const { values: flags } = parseArgs({ options: { repeats: { type: 'string', default: '15' } } });
 const repeats = Number(flags.repeats);
-const PROMPTS = [
-  'a red circle to the left of a blue square',
-  'two green crosses',
-  'an orange triangle',
-  'a purple square',
-];
 
 process.stdout.write(`${machine()}; one device, one thread, median of ${repeats} steps (smallest - largest)\n\n`);
 const idle = process.memoryUsage().rss;
@@ -34,9 +25,8 @@ const pack = await openPack('shapes');
 await using devices = await openDevices({ provider: 'cpu', threads: 1 });
 const { plan, adjoint, bytes } = await choosePlan(pack, devices, { lanes: 8, items: [{ options: SHAPES_DEFAULTS }] });
 const engine = await Engine.open(pack, devices.all, { plan, adjoint });
-const bank = noiseBank(3 * engine.models.cutoutSize ** 2);
 const opened = performance.now();
-await step([await lane(0)], engine.models);
+await step(await stepLanes(engine, 1), engine.models);
 const ready = performance.now();
 process.stdout.write(
   `opening pack and device ${ms(opened - begun)}, graphs built, loaded and first step ${ms(ready - opened)}\n\n`,
@@ -49,7 +39,7 @@ process.stdout.write(
 );
 
 async function measure(lanes: number): Promise<void> {
-  const all = await Promise.all(Array.from({ length: lanes }, (_, at) => lane(at)));
+  const all = await stepLanes(engine, lanes);
   await step(all, engine.models);
   const steps: number[] = [];
   const phases: Record<string, number[]> = { guidance: [], alignment: [] };
@@ -72,14 +62,6 @@ async function seconds(): Promise<Record<string, number>> {
   const [stats] = await engine.models.stats();
   const entries = Object.entries(stats!.sessions).map(([name, of]) => [name.replace(/-.*/, ''), of.seconds] as const);
   return Object.fromEntries(entries);
-}
-
-async function lane(at: number): Promise<StepLane> {
-  const options = SHAPES_DEFAULTS;
-  const noise = philoxNoise(at, bank);
-  const prompt = await engine.preparePrompt(engine.tokenizer.tokenize(PROMPTS[at % PROMPTS.length]!, options));
-  const [channels, height, width] = engine.models.latentShape;
-  return { prompt, options, noise, state: initialState(options, noise, { count: channels * height * width }) };
 }
 
 function ms(milliseconds: number): string {

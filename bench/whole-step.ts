@@ -26,12 +26,13 @@ import type { Session } from '../models/runtime/device.ts';
 import { openDevice } from '../models/runtime/node-device.ts';
 import { writeModel } from '../models/onnx/protobuf.ts';
 import { decodeSafetensors, writeSafetensors } from '../models/weights/safetensors.ts';
-import { machine, median } from './machine.ts';
+import { machine } from './machine.ts';
 import { openPyTorch, type PyTorch, type PyTorchMode } from './pytorch.ts';
 import { countFlops } from './support/flops.ts';
 import { productSpeed } from './support/product-speed.ts';
 import { recordingDevice } from './support/recording-device.ts';
 import { stepLanes } from './support/step-lanes.ts';
+import { gigaflops, largest, megabytes, printRow, seconds, type Side, sum } from './support/step-table.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -45,7 +46,6 @@ const { values: flags } = parseArgs({
 });
 const CALLS = ['guidance', 'alignment'] as const;
 type Call = (typeof CALLS)[number];
-type Side = 'here' | PyTorchMode;
 type Feeds = Readonly<Record<string, Tensor>>;
 /** Of the largest magnitude of a result. */
 const TOLERANCE = 1e-3;
@@ -138,7 +138,7 @@ async function measure(of: Pack, { lanes, repeats, folder }: Measure): Promise<v
     process.stdout.write(
       `\nmatrix product of 2048: ${gigaflops(speed.here)} here, ${gigaflops(speed.pytorch)} in PyTorch; ` +
         `both calls: ${gigaflops(rate)}, ${Math.round((100 * rate) / Math.max(speed.here, speed.pytorch))} % of the larger\n` +
-        `peak memory of a process: here ${megabytes(await peakHere(lanes))}, PyTorch ${megabytes(Math.max(...peaks))}\n`,
+        `peak memory of a process: here ${megabytes(await peakHere(lanes))}, PyTorch ${flags.compile ? 'not told, as the compiler is in it' : megabytes(Math.max(...peaks))}\n`,
     );
   } finally {
     await device.close();
@@ -221,45 +221,4 @@ async function asked<T extends object>(answer: Promise<T>): Promise<Exclude<T, {
   const given = await answer;
   if ('error' in given) throw new Error(`PyTorch: ${String(given.error)}`);
   return given as Exclude<T, { error: string }>;
-}
-
-function printRow(what: string, flops: number, times: Readonly<Record<Side, readonly number[]>>): void {
-  const ratio = (side: Side, of: (values: readonly number[]) => number): string =>
-    times[side].length === 0 ? '-' : (of(times[side]) / of(times.here)).toFixed(2);
-  const smallest = (values: readonly number[]): number => Math.min(...values);
-  const cells = [
-    what,
-    (flops / 1e9).toFixed(2),
-    ...(['here', 'eager', 'compile'] as const).map((side) => spread(times[side])),
-    ratio('eager', median),
-    ratio('eager', smallest),
-    ratio('compile', median),
-  ];
-  process.stdout.write(`| ${cells.join(' | ')} |\n`);
-}
-
-function spread(values: readonly number[]): string {
-  if (values.length === 0) return '-';
-  const ms = (value: number): string => (1000 * value).toFixed(1);
-  return `${ms(median(values))} ms (${ms(Math.min(...values))} - ${ms(Math.max(...values))})`;
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
-}
-
-function largest(values: Float32Array): number {
-  return values.reduce((most, value) => Math.max(most, value), 0);
-}
-
-function seconds(value: number): string {
-  return `${value.toFixed(2)} s`;
-}
-
-function gigaflops(value: number): string {
-  return `${Math.round(value / 1e9)} GFLOP/s`;
-}
-
-function megabytes(count: number): string {
-  return `${Math.round(count / 1e6)} MB`;
 }

@@ -45,7 +45,7 @@ def jitter(x, factors, order, flag):
     """One order for all: the cheapest case for PyTorch, which needs a loop over lanes otherwise."""
     y = x.clamp(0, 1)
     brightness, contrast, saturation, turns = (column.view(-1, 1, 1, 1) for column in factors.unbind(1))
-    for kind in order.tolist():
+    for kind in order:
         if kind == 0:
             y = (y * brightness).clamp(0, 1)
         elif kind == 1:
@@ -57,7 +57,7 @@ def jitter(x, factors, order, flag):
     return torch.where(flag.view(-1, 1, 1, 1) > 0, y.clamp(0, 1), x)
 
 
-def cutouts(image, t, size, mean, std):
+def cutouts(image, t, order, size, mean, std):
     """image [B, 3, H, W] in 0..1 -> pixel values [B n, 3, size, size]; `t` holds the graph's inputs."""
     of = lambda name: t[f"cutouts.{name}"]
     lanes, n = image.shape[0], of("affineFlag").shape[0] // image.shape[0]
@@ -67,7 +67,7 @@ def cutouts(image, t, size, mean, std):
     x = x.repeat_interleave(n, 0)
     x = warp(x, of("affineInverse"), of("affineFlag"))
     x = warp(x, of("perspectiveInverse"), of("perspectiveFlag"))
-    x = jitter(x, of("jitterFactors"), of("jitterOrder")[0], of("jitterFlag"))
+    x = jitter(x, of("jitterFactors"), order, of("jitterFlag"))
     top, left, tall, wide = of("eraseRectangle").repeat_interleave(n, 0).view(lanes * n, 4, 1).unbind(1)
     places = torch.arange(size, dtype=x.dtype)
     inside = ((places >= top) & (places < top + tall))[:, None, :, None] & ((places >= left) & (places < left + wide))[:, None, None, :]

@@ -24,27 +24,38 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def guidance(pack, t):
-    with torch.no_grad():
-        twice = lambda x: torch.cat([x, x])
-        context = torch.cat([t["context_null"], t["context_prompt"]])
-        empty, full = denoise(*pack["unet"], twice(t["noisy"]), twice(t["timesteps"]), context).chunk(2)
-        return {"output": empty + t["guidance"].view(-1, 1, 1, 1) * (full - empty)}
+def denoised(pack, t):
+    twice = lambda x: torch.cat([x, x])
+    context = torch.cat([t["context_null"], t["context_prompt"]])
+    empty, full = denoise(*pack["unet"], twice(t["noisy"]), twice(t["timesteps"]), context).chunk(2)
+    return empty + t["guidance"].view(-1, 1, 1, 1) * (full - empty)
 
 
-def alignment(pack, t):
+def aligned(pack, t, latents, order):
+    """Losses of every cutout, and the sum that is differentiated."""
     config, w = pack["referee"]
-    latents = t["latents"].detach().requires_grad_(True)
     image = (decode(*pack["decoder"], latents) / 2 + 0.5).clamp(0, 1)
     preprocessor = pack["preprocessor"]
     size = config["vision_config"]["image_size"]
-    pixels = cutouts(image, t, size, preprocessor["image_mean"], preprocessor["image_std"])
+    pixels = cutouts(image, t, order, size, preprocessor["image_mean"], preprocessor["image_std"])
     n = pixels.shape[0] // latents.shape[0]
-    each = lambda name: t[name].repeat_interleave(n, 0)
+    texts = [t[name].repeat_interleave(n, 0) for name in ("referee_ids", "decoder_ids", "referee_mask", "label_smoothing")]
+    weights = [t[name].repeat_interleave(n, 0)[:, 0] for name in ("weight_itm", "weight_itg")]
     seen = vision_tower(config["vision_config"], w("vision_model"), pixels)
-    texts = (each("referee_ids"), each("decoder_ids"), each("referee_mask"), each("label_smoothing"))
     itm, itg = losses(config, w, seen, *texts)
-    total = (each("weight_itm")[:, 0] * itm).sum() + (each("weight_itg")[:, 0] * itg).sum()
+    return (weights[0] * itm).sum() + (weights[1] * itg).sum(), itm, itg
+
+
+def guidance(pack, t, function):
+    with torch.no_grad():
+        return {"output": function(pack, t)}
+
+
+def alignment(pack, t, function):
+    # Outside of what is compiled: the compiler stops at both, and would begin anew in every call.
+    order = tuple(t["cutouts.jitterOrder"][0].tolist())
+    latents = t["latents"].detach().requires_grad_(True)
+    total, itm, itg = function(pack, t, latents, order)
     (gradient,) = torch.autograd.grad(total, latents)
     return {"itm": itm.detach(), "itg": itg.detach(), "gradient": gradient}
 
@@ -61,7 +72,7 @@ def opened(folder):
     return {"unet": of("unet"), "decoder": of("decoder"), "referee": of("referee"), "preprocessor": preprocessor}
 
 
-FUNCTIONS = {"guidance": guidance, "alignment": alignment}
+CALLS = {"guidance": (guidance, denoised), "alignment": (alignment, aligned)}
 pack, compiled, inputs = None, {}, {}
 
 
@@ -77,12 +88,14 @@ def answer(request):
         a @ b
         return {"seconds": time.perf_counter() - begin, "peak": peak()}
     name = request["do"]
-    function = FUNCTIONS[name]
+    call, function = CALLS[name]
     if request["mode"] == "compile":
-        function = compiled.setdefault(name, torch.compile(function))
+        if name not in compiled:
+            compiled[name] = torch.compile(function, fullgraph=True)
+        function = compiled[name]
     tensors = inputs.setdefault(request["file"], load_file(request["file"]))
     begin = time.perf_counter()
-    results = function(pack, tensors)
+    results = call(pack, tensors, function)
     seconds = time.perf_counter() - begin
     if request["out"]:
         save_file({key: value.contiguous() for key, value in results.items()}, request["out"])
