@@ -6,7 +6,7 @@ import { RefereeError } from '../../errors.ts';
 import { activation } from '../nn/activation.ts';
 import { attention, reorderTokens } from '../nn/attention.ts';
 import { convolution } from '../nn/convolution.ts';
-import { linear, sizeOf } from '../nn/linear.ts';
+import { linear, linearParts, sizeOf } from '../nn/linear.ts';
 import { layerNorm } from '../nn/norm.ts';
 import type { Scope } from '../nn/scope.ts';
 import type { GraphBuilder } from '../onnx/builder.ts';
@@ -54,8 +54,7 @@ function encoderLayer(b: GraphBuilder, weights: Scope, config: Blip2VisionConfig
   const act = activation(config.hidden_act);
   const normed = weights.enter(b, 'layer_norm1', (w) => layerNorm(b, w, x, epsilon));
   const attended = weights.enter(b, 'self_attn', (w) => {
-    const joint = w.enter(b, 'qkv', (p) => linear(b, p, normed, 3 * width));
-    const [query, key, value] = op.split(b, joint, [width, width, width], 2);
+    const [query, key, value] = w.enter(b, 'qkv', (p) => linearParts(b, p, normed, { parts: 3, features: width }));
     const heads = config.num_attention_heads;
     const mixed = attention(b, { query: query!, key: key!, value: value!, heads, order: 'tokens-first' });
     return w.enter(b, 'projection', (p) => linear(b, p, mixed, width));
