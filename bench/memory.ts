@@ -14,12 +14,12 @@ import { callAll, testLanes } from '../test/activities/support/lanes.ts';
 const [lanes = 1, threads = 1] = process.argv.slice(2).map(Number);
 const pack = await openPack('shapes');
 await using devices = await openDevices({ provider: 'cpu', threads });
-const { plan, adjoint, bytes } = await choosePlan(pack, devices, { lanes, items: [{ options: SHAPES_DEFAULTS }] });
-const engine = await Engine.open(pack, devices.all, { plan, adjoint });
+const chosen = await choosePlan(pack, devices, { lanes, items: [{ options: SHAPES_DEFAULTS }] });
+const engine = await Engine.open(pack, devices.all, chosen);
 const all = (await testLanes(pack, engine.models)).slice(0, lanes);
 for (let call = 0; call < 3; call += 1) await callAll(engine.models, all);
 // maxRSS is in kilobytes: the largest resident size that the process has had.
 const peak = process.resourceUsage().maxRSS * 1024;
 process.stdout.write(
-  `${JSON.stringify({ lanes, devices: threads, plan: plan.kind, estimate: Math.round(bytes), peak })}\n`,
+  `${JSON.stringify({ lanes, devices: threads, plan: chosen.plan.kind, estimate: Math.round(chosen.bytes), peak })}\n`,
 );

@@ -103,6 +103,8 @@ export interface AlignmentOptions {
   readonly adjoint: CutoutOptions['adjoint'];
   /** Type of the warps' places. */
   readonly places: NonNullable<CutoutSizes['places']>;
+  /** Which cutouts a step computes; by default `flagged` with places in float64, which CPUs have. */
+  readonly rows?: CutoutOptions['rows'];
 }
 
 /**
@@ -179,10 +181,10 @@ interface Losses {
 /** image [B, 3, H, W] -> every loss of every cutout. */
 function appendLosses(b: GraphBuilder, parts: PackParts, options: AlignmentOptions, image: Value): Losses {
   const { referee } = parts;
-  const { cutouts: n, places } = options;
+  const { cutouts: n, places, rows = places === 'float64' ? 'flagged' : 'all' } = options;
   const inputs = cutoutInputs(b, { n, S: referee.imageSize, lanes: LANES, places });
   const { output: pixels, stages, adjoints } = b.scope('cutouts', () =>
-    cutouts(b, image, inputs, { mean: referee.mean, std: referee.std, adjoint: options.adjoint }),
+    cutouts(b, image, inputs, { mean: referee.mean, std: referee.std, adjoint: options.adjoint, rows }),
   );
   const text = textInputs(b, parts);
   const ids = perCutout(b, text.ids, n);
