@@ -11,6 +11,7 @@ import { vjp } from '../autodiff/differentiate.ts';
 import type { Rule } from '../autodiff/rule.ts';
 import type { CutoutOptions, CutoutSizes } from '../nn/cutouts.ts';
 import { cutoutInputs, cutouts } from '../nn/cutouts.ts';
+import { foldUpsampling } from '../nn/fold-upsampling.ts';
 import { lowerGroupNorms } from '../nn/lower-group-norm.ts';
 import type { OwnAdjoint } from '../nn/own-adjoint.ts';
 import { normalise } from '../nn/pixel-values.ts';
@@ -216,7 +217,7 @@ function overrideOf(adjoint: OwnAdjoint['adjoint']): Rule {
 
 /** Group normalisations are taken apart after differentiation; then everything that is computed twice is shared. */
 function finish(b: GraphBuilder): Graph {
-  return optimise(lowerGroupNorms(b.build()));
+  return optimise(foldUpsampling(lowerGroupNorms(b.build())));
 }
 
 function latentsInput(b: GraphBuilder, { latentShape }: PackParts): Value {
