@@ -14,7 +14,7 @@ import { openParts } from '../models/packs/parts.ts';
 import type { Pack } from '../models/packs/resolve.ts';
 import type { Devices } from './devices.ts';
 import { COMMON_WINDOWS } from './lane-adjoints.ts';
-import { placesOn, type AdjointChoice, type Plan } from './pack-models.ts';
+import { kernelsOn, placesOn, type AdjointChoice, type Plan } from './pack-models.ts';
 
 /**
  * Share of the machine's memory that a plan may take. Not of what is free now: plans agree to rounding only, and a search
@@ -58,10 +58,14 @@ export async function choosePlan(
   const cutouts = Math.max(1, ...searches.map((search) => search.cutouts));
   const adjoint =
     provider === 'cpu' ? 'by-lane' : { gather: gatherWindows(isOpen ? [] : searches, parts.referee.imageSize) };
-  const warps = { adjoint: adjoint === 'by-lane' ? { gather: COMMON_WINDOWS } : adjoint, places: placesOn(provider) };
+  const form = {
+    adjoint: adjoint === 'by-lane' ? { gather: COMMON_WINDOWS } : adjoint,
+    places: placesOn(provider),
+    kernels: kernelsOn(provider),
+  };
   const perDevice = Math.ceil(lanes / all.length);
   const total = (plan: Plan): number => {
-    const bytes = planBytes(parts, { plan, cutouts, warps, lanes: perDevice, hasSearch: searches.length > 0 });
+    const bytes = planBytes(parts, { plan, cutouts, form, lanes: perDevice, hasSearch: searches.length > 0 });
     return PROCESS_BYTES + all.length * (DEVICE_BYTES + bytes);
   };
   const fused = total({ kind: 'fused' });
@@ -73,23 +77,23 @@ export async function choosePlan(
 interface Sizes {
   readonly plan: Plan;
   readonly cutouts: number;
-  readonly warps: Pick<AlignmentOptions, 'adjoint' | 'places'>;
+  readonly form: Required<Pick<AlignmentOptions, 'adjoint' | 'places' | 'kernels'>>;
   /** Of one device. */
   readonly lanes: number;
   readonly hasSearch: boolean;
 }
 
 /** Weights of every graph that a device loads, and the arenas of their sessions. */
-function planBytes(parts: PackParts, { plan, cutouts, warps, lanes, hasSearch }: Sizes): number {
-  const options = (n: number): AlignmentOptions => ({ cutouts: n, hasContrast: false, ...warps });
+function planBytes(parts: PackParts, { plan, cutouts, form, lanes, hasSearch }: Sizes): number {
+  const options = (n: number): AlignmentOptions => ({ cutouts: n, hasContrast: false, ...form });
   const alignment = (): Graph[] =>
     plan.kind === 'fused'
       ? [graphs.alignmentGraph(parts, options(cutouts))]
-      : [graphs.refereesGraph(parts, options(plan.cutouts)), graphs.decodeVjpGraph(parts)];
+      : [graphs.refereesGraph(parts, options(plan.cutouts)), graphs.decodeVjpGraph(parts, form.kernels)];
   const all = [
-    graphs.guidanceGraph(parts),
-    graphs.decodeGraph(parts),
-    graphs.scoreGraph(parts),
+    graphs.guidanceGraph(parts, form.kernels),
+    graphs.decodeGraph(parts, form.kernels),
+    graphs.scoreGraph(parts, form.kernels),
     ...(hasSearch ? alignment() : []),
   ];
   const estimates = all.map((graph) => estimateMemory(graph, { B: lanes }));

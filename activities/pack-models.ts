@@ -20,6 +20,7 @@ import { elementCount } from '../models/onnx/dtype.ts';
 import { writeModel } from '../models/onnx/protobuf.ts';
 import type { AlignmentOptions } from '../models/packs/graphs.ts';
 import * as graphs from '../models/packs/graphs.ts';
+import type { Kernels } from '../models/packs/kernels.ts';
 import type { PackParts } from '../models/packs/parts.ts';
 import type { Device, DeviceStats, ProviderName, Session } from '../models/runtime/device.ts';
 import { runLanes } from './batching.ts';
@@ -45,6 +46,11 @@ export function placesOn(provider: ProviderName): AlignmentOptions['places'] {
   return provider === 'cpu' ? 'float64' : 'float32';
 }
 
+/** Which kernels the graphs for a provider count on. */
+export function kernelsOn(provider: ProviderName): Kernels {
+  return provider === 'cpu' ? 'cpu' : 'any';
+}
+
 type Feeds = Record<string, Tensor>;
 /** What may differ between calls besides the number of cutouts. */
 type Form = Pick<AlignmentOptions, 'adjoint' | 'hasContrast'>;
@@ -60,6 +66,7 @@ export class PackModels implements SearchModels {
   readonly #devices: readonly Device[];
   readonly #adjoint: AdjointChoice;
   readonly #places: AlignmentOptions['places'];
+  readonly #kernels: Kernels;
   readonly #sessions = new Map<string, Promise<readonly Session[]>>();
   readonly #contexts = new Map<string, Promise<Float32Array>>();
 
@@ -70,6 +77,7 @@ export class PackModels implements SearchModels {
     this.#devices = devices;
     this.#adjoint = settings.adjoint ?? 'by-lane';
     this.#places = settings.places ?? placesOn(devices[0]!.provider);
+    this.#kernels = kernelsOn(devices[0]!.provider);
     this.latentShape = parts.latentShape;
     this.cutoutSize = parts.referee.imageSize;
     this.alphasCumprod = alphasCumprod(parts.scheduler);
@@ -95,7 +103,7 @@ export class PackModels implements SearchModels {
     const { textEncoder } = this.parts;
     const context = (pick: (prompt: LanePrompt) => Float32Array): Tensor =>
       float([lanes, textEncoder.tokens, textEncoder.config.hidden_size], concatenate(prompts.map(pick)));
-    const sessions = await this.#load('guidance', () => graphs.guidanceGraph(this.parts));
+    const sessions = await this.#load('guidance', () => graphs.guidanceGraph(this.parts, this.#kernels));
     const feeds: Feeds = {
       noisy: float([lanes, ...this.latentShape], noisy),
       timesteps: float([lanes], timesteps),
@@ -108,13 +116,13 @@ export class PackModels implements SearchModels {
   }
 
   async score({ lanes, latents, prompts }: ScoreInput): Promise<Float32Array> {
-    const sessions = await this.#load('score', () => graphs.scoreGraph(this.parts));
+    const sessions = await this.#load('score', () => graphs.scoreGraph(this.parts, this.#kernels));
     const feeds = { latents: float([lanes, ...this.latentShape], latents), ...this.#text(prompts) };
     return floats((await runLanes(sessions, feeds, lanes))['match']);
   }
 
   async decode(latents: Float32Array, lanes: number): Promise<Float32Array> {
-    const sessions = await this.#load('decode', () => graphs.decodeGraph(this.parts));
+    const sessions = await this.#load('decode', () => graphs.decodeGraph(this.parts, this.#kernels));
     return floats(
       (await runLanes(sessions, { latents: float([lanes, ...this.latentShape], latents) }, lanes))['image'],
     );
@@ -159,7 +167,7 @@ export class PackModels implements SearchModels {
   async #split(input: AlignmentInput, form: Form, size: number): Promise<Feeds> {
     const { lanes, cutoutsPerLane: n } = input;
     const latents = float([lanes, ...this.latentShape], input.latents);
-    const decoders = await this.#load('decode', () => graphs.decodeGraph(this.parts));
+    const decoders = await this.#load('decode', () => graphs.decodeGraph(this.parts, this.#kernels));
     const { image } = await runLanes(decoders, { latents }, lanes);
     const total = new Float32Array(image!.data.length);
     const losses: Record<string, Float32Array> = {};
@@ -180,7 +188,7 @@ export class PackModels implements SearchModels {
           all.set(values.subarray(lane * count, (lane + 1) * count), lane * n + from);
       }
     }
-    const adjoints = await this.#load('decode-vjp', () => graphs.decodeVjpGraph(this.parts));
+    const adjoints = await this.#load('decode-vjp', () => graphs.decodeVjpGraph(this.parts, this.#kernels));
     const cotangent = float(image!.shape, total);
     const { gradient } = await runLanes(adjoints, { latents, 'cotangent.image': cotangent }, lanes);
     const perCutout = Object.entries(losses).map(([name, values]) => [name, float([lanes * n], values)] as const);
@@ -193,7 +201,7 @@ export class PackModels implements SearchModels {
   }
 
   #alignmentOptions(form: Form, cutouts: number): AlignmentOptions {
-    return { cutouts, ...form, places: this.#places };
+    return { cutouts, ...form, places: this.#places, kernels: this.#kernels };
   }
 
   /** Feeds of the referees' part for `count` cutouts of each lane. Weights are divided by all cutouts of the lane. */
