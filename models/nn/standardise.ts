@@ -34,6 +34,8 @@ export function groupNormOf(node: Node): GroupNorm | undefined {
   const attributes = new AttributeReader(node.attributes, `node ${node.name}`);
   const groups = attributes.int('num_groups', 1);
   const elements = known.reduce<number>((product, size) => product * Number(size), 1) / groups;
+  // One element is its own mean; `standardiseWithVariance` needs two.
+  if (elements < 2) return undefined;
   const [rows, epsilon] = [dimProduct([batch!, groups]), attributes.float('epsilon', 1e-5)];
   return { x, scale, bias, groups, channels: Number(channels), elements, rows, epsilon };
 }
@@ -45,13 +47,18 @@ export interface Standardised {
   readonly variance: Value;
 }
 
-/** Every group with mean 0 and deviation 1, and its variance. Two passes: digits survive a large mean. */
+/**
+ * Every group with mean 0 and deviation 1, and its variance. Two passes: digits survive a large mean. Momentum 0: the
+ * statistics that come out are those of x, whatever the running ones were that go in. onnxruntime writes them over those
+ * that go in, without asking who else reads them; so each node gets its own, elements of x, and they must be two.
+ */
 export function standardiseWithVariance(b: GraphBuilder, { x, rows, elements, epsilon }: GroupNorm): Standardised {
   const [one, zero] = [filled(b, 1, rows), filled(b, 0, rows)];
+  const lines = op.reshape(b, x, [rows, elements]);
+  const running = [0, 1].map((at) => op.gather(b, lines, b.scalar(at, 'int64'), 1));
   const groups = op.reshape(b, x, [1, rows, elements]);
-  // Momentum 0: the statistics that come out are those of x.
   const attributes = { epsilon: float(epsilon), momentum: float(0), training_mode: int(1) };
-  const [xhat, , variance] = b.node('BatchNormalization', [groups, one, zero, zero, zero], attributes, 3);
+  const [xhat, , variance] = b.node('BatchNormalization', [groups, one, zero, ...running], attributes, 3);
   return { xhat: xhat!, variance: variance! };
 }
 
