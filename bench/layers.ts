@@ -12,17 +12,15 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 
 import { vjpOrZeros } from '../models/autodiff/differentiate.ts';
-import type { Rule } from '../models/autodiff/rule.ts';
 import { attention } from '../models/nn/attention.ts';
-import { lowerGroupNorms } from '../models/nn/lower-group-norm.ts';
 import type { OwnAdjoint } from '../models/nn/own-adjoint.ts';
 import { warp } from '../models/nn/warp.ts';
 import { GraphBuilder } from '../models/onnx/builder.ts';
 import { elementCount, float32, type Tensor } from '../models/onnx/dtype.ts';
-import type { Node, Value } from '../models/onnx/graph.ts';
+import type { Value } from '../models/onnx/graph.ts';
 import * as op from '../models/onnx/ops.ts';
-import { optimise } from '../models/onnx/passes/optimise.ts';
 import { writeModel } from '../models/onnx/protobuf.ts';
+import { adjointRules, finished } from '../models/packs/kernels.ts';
 import { openDevice } from '../models/runtime/node-device.ts';
 import { writeSafetensors } from '../models/weights/write.ts';
 import { machine, median } from './machine.ts';
@@ -166,11 +164,11 @@ function graphOf({ name, inputs, append }: Layer): { model: Uint8Array; outputSh
   const x = b.input('x', 'float32', inputs['x']!.shape);
   const { output, adjoints = [] } = append(b, x);
   const cotangent = b.input('cotangent', 'float32', output.shape);
-  const overrides = new Map<Node, Rule>(adjoints.map(({ node, adjoint }) => [node, ({ g }, into) => adjoint(into, g)]));
+  const overrides = adjointRules(b, 'cpu', adjoints);
   const [gradient] = vjpOrZeros(b, [{ value: output, cotangent }], [x], { overrides });
   b.output('output', output);
   b.output('gradient', gradient!);
-  return { model: writeModel(optimise(lowerGroupNorms(b.build()))), outputShape: output.shape.map(Number) };
+  return { model: writeModel(finished(b.build(), 'cpu')), outputShape: output.shape.map(Number) };
 }
 
 type Sums = Readonly<Record<'output' | 'gradient', number>>;
