@@ -10,7 +10,7 @@ import { AttributeReader, float, int } from '../onnx/graph.ts';
 import * as op from '../onnx/ops.ts';
 import { dimProduct, type Dim } from '../onnx/shapes.ts';
 
-/** A float32 GroupNormalization of [B, C, ...] of which all sizes but B are known. */
+/** A float32 GroupNormalization of [B, C, ...] of which all sizes but B are known, images of a multiple of 16 elements. */
 export interface GroupNorm {
   readonly x: Value;
   readonly scale: Value;
@@ -24,6 +24,9 @@ export interface GroupNorm {
   readonly epsilon: number;
 }
 
+/** Floats in the widest vector of a processor. */
+const VECTOR = 16;
+
 /** Undefined for any other node. */
 export function groupNormOf(node: Node): GroupNorm | undefined {
   const [x, scale, bias] = node.inputs;
@@ -34,8 +37,9 @@ export function groupNormOf(node: Node): GroupNorm | undefined {
   const attributes = new AttributeReader(node.attributes, `node ${node.name}`);
   const groups = attributes.int('num_groups', 1);
   const elements = known.reduce<number>((product, size) => product * Number(size), 1) / groups;
-  // One element is its own mean; `standardiseWithVariance` needs two.
-  if (elements < 2) return undefined;
+  // Sums are made in an order that depends on where a row begins in memory: the same for every image of a batch if images
+  // are whole vectors long. And `standardiseWithVariance` needs two elements.
+  if ((groups * elements) % VECTOR !== 0 || elements < 2) return undefined;
   const [rows, epsilon] = [dimProduct([batch!, groups]), attributes.float('epsilon', 1e-5)];
   return { x, scale, bias, groups, channels: Number(channels), elements, rows, epsilon };
 }
