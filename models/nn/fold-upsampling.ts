@@ -42,7 +42,8 @@ function plainConv(node: Node): PlainConv | undefined {
   if (node.op !== 'Conv' || x?.dtype !== 'float32' || w?.shape.length !== 4) return undefined;
   const attributes = new AttributeReader(node.attributes, node.name);
   const isOne = (name: string): boolean => attributes.ints(name)?.every((value) => value === 1) ?? true;
-  if (!isOne('strides') || !isOne('dilations') || attributes.string('auto_pad', 'NOTSET') !== 'NOTSET') return undefined;
+  if (!isOne('strides') || !isOne('dilations') || attributes.string('auto_pad', 'NOTSET') !== 'NOTSET')
+    return undefined;
   if (!w.shape.every((size) => typeof size === 'number')) return undefined;
   const [, , height, width] = w.shape as readonly [number, number, number, number];
   const pads = attributes.ints('pads') ?? [0, 0, 0, 0];
@@ -60,7 +61,10 @@ function foldEnlarged(node: Node, { b, maker }: Rewriting): Value[] | undefined 
   const small = enlargement.inputs[0]!;
   const phaseOf = (row: Phase, column: Phase): Value => {
     const taps = [row.length, column.length] as const;
-    const folded = summed(b, w, { taps, weight: (at, t) => Number(row.tap(t[0]) === at[0] && column.tap(t[1]) === at[1]) });
+    const folded = summed(b, w, {
+      taps,
+      weight: (at, t) => Number(row.tap(t[0]) === at[0] && column.tap(t[1]) === at[1]),
+    });
     return op.conv(b, small, folded, bias, { pads: [row.begin, column.begin, row.end, column.end], group });
   };
   const [rows, columns] = kernel.map((k) => [phase(k, 0), phase(k, 1)]) as [Phase[], Phase[]];

@@ -4,13 +4,16 @@
  * training mode, the statistics as well; scale and shift per channel are a batch normalisation with stored statistics.
  */
 import type { GraphBuilder } from '../onnx/builder.ts';
-import { float32 } from '../onnx/dtype.ts';
+import { elementCount, float32 } from '../onnx/dtype.ts';
 import type { Node, Value } from '../onnx/graph.ts';
 import { AttributeReader, float, int } from '../onnx/graph.ts';
 import * as op from '../onnx/ops.ts';
-import { dimProduct, type Dim } from '../onnx/shapes.ts';
+import { dimProduct, dimQuotient, type Dim } from '../onnx/shapes.ts';
 
-/** A float32 GroupNormalization of [B, C, ...] of which all sizes but B are known, images of a multiple of 16 elements. */
+/**
+ * A float32 GroupNormalization of [B, C, ...] into several groups, of which all sizes but B are known, images of a multiple of
+ * 16 elements.
+ */
 export interface GroupNorm {
   readonly x: Value;
   readonly scale: Value;
@@ -36,10 +39,10 @@ export function groupNormOf(node: Node): GroupNorm | undefined {
   if (!known.every((size) => typeof size === 'number')) return undefined;
   const attributes = new AttributeReader(node.attributes, `node ${node.name}`);
   const groups = attributes.int('num_groups', 1);
-  const elements = known.reduce<number>((product, size) => product * Number(size), 1) / groups;
-  // Sums are made in an order that depends on where a row begins in memory: the same for every image of a batch if images
-  // are whole vectors long. And `standardiseWithVariance` needs two elements.
-  if ((groups * elements) % VECTOR !== 0 || elements < 2) return undefined;
+  const elements = elementCount(known) / groups;
+  // onnxruntime's sums depend on where a row begins in memory, and on whether there are others: so that an image gets its
+  // bytes whatever the batch, images are whole vectors long and have several groups. And running statistics are two.
+  if ((groups * elements) % VECTOR !== 0 || groups < 2 || elements < 2) return undefined;
   const [rows, epsilon] = [dimProduct([batch!, groups]), attributes.float('epsilon', 1e-5)];
   return { x, scale, bias, groups, channels: Number(channels), elements, rows, epsilon };
 }
@@ -98,5 +101,17 @@ export function givesStatistics(node: Node): boolean {
 /** A vector of equal numbers, of a size that may be symbolic. */
 function filled(b: GraphBuilder, value: number, size: Dim): Value {
   if (typeof size === 'number') return b.constant(float32(new Float32Array(size).fill(value), [size]), 'filled');
-  return op.expand(b, b.constant(float32([value])), [size]);
+  return op.expandTo(b, b.constant(float32([value])), sizeVector(b, size));
+}
+
+/** A symbolic size at run time: of the input of which it is a multiple, so that all who ask get the same nodes. */
+function sizeVector(b: GraphBuilder, size: string): Value {
+  for (const input of b.inputs) {
+    const [leading] = input.shape;
+    const multiple = typeof leading === 'string' ? dimQuotient(size, leading) : undefined;
+    if (typeof multiple !== 'number') continue;
+    const [length] = b.node('Shape', [input], { start: int(0), end: int(1) });
+    return op.mul(b, length!, b.int64([multiple]));
+  }
+  return b.shapeVector([size]);
 }

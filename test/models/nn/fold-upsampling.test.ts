@@ -126,7 +126,10 @@ const SAME = { pads: [1, 1, 1, 1] };
 const BLOCKS = { kernelShape: [2, 2], strides: [2, 2] };
 
 test.each<[string, (b: GraphBuilder, x: Value) => Value]>([
-  ['one pixel short of double', (b, x) => op.conv(b, nearest(b, x, { height: 7, width: 12 }), kernel(b), undefined, SAME)],
+  [
+    'one pixel short of double',
+    (b, x) => op.conv(b, nearest(b, x, { height: 7, width: 12 }), kernel(b), undefined, SAME),
+  ],
   ['along one axis only', (b, x) => op.conv(b, nearest(b, x, { height: 8, width: 6 }), kernel(b), undefined, SAME)],
   [
     'interpolated',
@@ -151,7 +154,10 @@ test.each<[string, (b: GraphBuilder, x: Value) => Value]>([
       return op.concat(b, [op.averagePool(b, y, BLOCKS), op.averagePool(b, y, { ...BLOCKS, kernelShape: [2, 2] })], 1);
     },
   ],
-  ['means of a pointwise convolution', (b, x) => op.averagePool(b, op.conv(b, x, b.constant(noise([2, 2, 1, 1]))), BLOCKS)],
+  [
+    'means of a pointwise convolution',
+    (b, x) => op.averagePool(b, op.conv(b, x, b.constant(noise([2, 2, 1, 1]))), BLOCKS),
+  ],
 ])('%s: left as it is', (_, append) => {
   const graph = ended(append);
   expect(foldUpsampling(graph)).toEqual(graph);
