@@ -12,7 +12,7 @@ import { openParts } from '../models/packs/parts.ts';
 import type { Pack } from '../models/packs/resolve.ts';
 import type { Devices } from './devices.ts';
 import { COMMON_WINDOWS } from './lane-adjoints.ts';
-import { placesOn, type AdjointChoice, type Plan } from './pack-models.ts';
+import { kernelsOn, placesOn, type AdjointChoice, type Plan } from './pack-models.ts';
 
 /**
  * Share of the machine's memory that a plan may take. Not of what is free now: plans agree to rounding only, and a search
@@ -53,7 +53,7 @@ export async function choosePlan(
   { all, provider }: Pick<Devices, 'all' | 'provider'>,
   { lanes, items, isOpen = false }: PlanRequest,
 ): Promise<ChosenPlan> {
-  const graphs = new PackGraphs(await openParts(pack));
+  const graphs = new PackGraphs(await openParts(pack), kernelsOn(provider));
   const searches = items.map(({ options }) => options).filter(({ method }) => method === 'search');
   const cutouts = Math.max(1, ...searches.map((search) => search.cutouts));
   const adjoint =

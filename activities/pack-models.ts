@@ -19,6 +19,7 @@ import { elementCount } from '../models/onnx/dtype.ts';
 import { writeModel } from '../models/onnx/protobuf.ts';
 import type { AlignmentOptions } from '../models/packs/graphs.ts';
 import { PackGraphs, type GraphRequest } from '../models/packs/pack-graphs.ts';
+import type { Kernels } from '../models/packs/kernels.ts';
 import type { PackParts } from '../models/packs/parts.ts';
 import type { Device, DeviceStats, ProviderName, Session } from '../models/runtime/device.ts';
 import { runLanes } from './batching.ts';
@@ -44,6 +45,11 @@ export interface ModelsSettings {
 /** What a provider computes places in: float64 where it has kernels for it. */
 export function placesOn(provider: ProviderName): AlignmentOptions['places'] {
   return provider === 'cpu' ? 'float64' : 'float32';
+}
+
+/** Which kernels the graphs for a provider count on. */
+export function kernelsOn(provider: ProviderName): Kernels {
+  return provider === 'cpu' ? 'cpu' : 'any';
 }
 
 type Feeds = Record<string, Tensor>;
@@ -72,7 +78,7 @@ export class PackModels implements SearchModels {
     this.#devices = devices;
     this.#adjoint = settings.adjoint ?? 'by-lane';
     this.#places = settings.places ?? placesOn(devices[0]!.provider);
-    this.#graphs = settings.graphs ?? new PackGraphs(parts);
+    this.#graphs = settings.graphs ?? new PackGraphs(parts, kernelsOn(devices[0]!.provider));
     this.latentShape = parts.latentShape;
     this.cutoutSize = parts.referee.imageSize;
     this.alphasCumprod = alphasCumprod(parts.scheduler);

@@ -5,6 +5,7 @@
 import type { Graph } from '../onnx/graph.ts';
 import * as graphs from './graphs.ts';
 import type { AlignmentOptions } from './graphs.ts';
+import type { Kernels } from './kernels.ts';
 import type { PackParts } from './parts.ts';
 
 const PLAIN = {
@@ -27,10 +28,13 @@ export type GraphRequest =
 
 export class PackGraphs {
   readonly parts: PackParts;
+  readonly #kernels: Kernels;
   readonly #kept = new Map<string, Graph>();
 
-  constructor(parts: PackParts) {
+  /** @param kernels of the devices that load the graphs */
+  constructor(parts: PackParts, kernels: Kernels = 'cpu') {
     this.parts = parts;
+    this.#kernels = kernels;
   }
 
   /** The graph, built if it is not there, and kept until it is taken. */
@@ -56,8 +60,8 @@ export class PackGraphs {
 
   #build(request: GraphRequest): Graph {
     return 'options' in request
-      ? ALIGNING[request.kind](this.parts, request.options)
-      : PLAIN[request.kind](this.parts);
+      ? ALIGNING[request.kind](this.parts, { ...request.options, kernels: this.#kernels })
+      : PLAIN[request.kind](this.parts, this.#kernels);
   }
 }
 
