@@ -20,7 +20,7 @@ import { writeGradient } from '../activities/gradients/write-gradient.ts';
 import type { Tensor } from '../models/onnx/dtype.ts';
 import { openDevice } from '../models/runtime/node-device.ts';
 import { decodeSafetensors, writeSafetensors } from '../models/weights/safetensors.ts';
-import { realsOf } from '../activities/gradients/differences.ts';
+import { realsOf } from '../activities/gradients/reals.ts';
 import { NETWORKS } from './reference/networks.ts';
 import type { Network } from './reference/networks.ts';
 import { normals, pointOf } from './reference/points.ts';

@@ -2,7 +2,7 @@
  * @file Points to compare gradients at: pictures that look a little like text, sounds like a vowel, bytes of prose, noise.
  */
 import { randomTensor } from '../../activities/gradients/check-inputs.ts';
-import { realsOf } from '../../activities/gradients/differences.ts';
+import { realsOf } from '../../activities/gradients/reals.ts';
 import type { DType, Tensor } from '../../models/onnx/dtype.ts';
 import { elementCount, float32, int64 } from '../../models/onnx/dtype.ts';
 import type { Holds } from './networks.ts';
