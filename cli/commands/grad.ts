@@ -36,7 +36,7 @@ The written file has all inputs of the model and "cotangent.<output>" for each -
 runs it. Weights are embedded; weights that lie in other files stay there if the output is written beside the model,
 else are copied to <output>.data.
 
-Exit code 3: --check found a gradient that does not agree with central differences.
+Exit code 3: --check found a gradient that does not agree with differences of the model, or could not tell.
 
 Examples:
   referee grad classifier.onnx --list
