@@ -28,6 +28,16 @@ export interface Network {
 export type Holds = 'picture' | 'sound' | 'text' | 'tokens' | 'noise' | number;
 
 const RAPIDOCR = { source: 'rapidocr-onnxruntime 1.4.4', licence: 'Apache-2.0' };
+const RECOGNISER = {
+  ...RAPIDOCR,
+  task: 'text recogniser',
+  file: 'rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx',
+  sha256: '48fc40f24f6d2a207a2b1091d3437eb3cc3eb6b676dc3ef9c37384005483683b',
+  exporter: 'paddle2onnx',
+  of: 'softmax_11.tmp_0',
+  wrt: 'x',
+  sizes: {},
+};
 const OPENWAKEWORD = { source: 'openwakeword 0.4.0', exporter: 'Keras, tf2onnx' };
 const SILERO = { source: 'silero-vad 6.2.3', licence: 'MIT', task: 'speech detector' };
 const SPEECH = { of: 'output', wrt: 'input' };
@@ -36,27 +46,13 @@ const MOMENT = { shape: [1, 576], holds: 'sound' } as const;
 
 export const NETWORKS: readonly Network[] = [
   {
-    ...RAPIDOCR,
+    ...RECOGNISER,
     name: 'PP-OCRv4 recogniser',
-    task: 'text recogniser',
-    file: 'rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx',
-    sha256: '48fc40f24f6d2a207a2b1091d3437eb3cc3eb6b676dc3ef9c37384005483683b',
-    exporter: 'paddle2onnx',
-    of: 'softmax_11.tmp_0',
-    wrt: 'x',
-    sizes: {},
     inputs: { x: { shape: [1, 3, 48, 160], holds: 'picture' } },
   },
   {
-    ...RAPIDOCR,
+    ...RECOGNISER,
     name: 'PP-OCRv4 recogniser, two lines',
-    task: 'text recogniser',
-    file: 'rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx',
-    sha256: '48fc40f24f6d2a207a2b1091d3437eb3cc3eb6b676dc3ef9c37384005483683b',
-    exporter: 'paddle2onnx',
-    of: 'softmax_11.tmp_0',
-    wrt: 'x',
-    sizes: {},
     reference: { file: 'pp-ocrv4-recogniser.safetensors', of: 'probabilities' },
     inputs: { x: { shape: [2, 3, 48, 144], holds: 'picture' } },
   },
