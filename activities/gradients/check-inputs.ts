@@ -9,7 +9,8 @@ import { DTYPES, elementCount } from '../../models/onnx/dtype.ts';
 import type { Value } from '../../models/onnx/graph.ts';
 import { isUnknown } from '../../models/onnx/shapes.ts';
 import { openSafetensors } from '../../models/weights/safetensors.ts';
-import { hasDifferences, tensorOfReals } from './differences.ts';
+import { hasDifferences } from './differences.ts';
+import { tensorOfReals } from './reals.ts';
 
 export interface FeedOptions {
   /** Sizes of symbolic dimensions: by symbol ("W"), or by input and axis ("x.3"). First axes are 1 if nothing is said. */

@@ -3,7 +3,7 @@
  * neighbours give the most similar numbers. Large steps see curvature and kinks, small ones rounding.
  */
 import type { DType, Tensor } from '../../models/onnx/dtype.ts';
-import { fromFloat16, toFloat16 } from '../../models/onnx/half.ts';
+import { dot, moved, wayBetween } from './reals.ts';
 
 export interface DifferencesRequest {
   readonly x: Tensor;
@@ -17,11 +17,26 @@ export interface DifferencesRequest {
 }
 
 export interface Derivative {
+  /** v . gradient: what is to be checked. */
   readonly gradient: number;
   readonly differences: number;
+  /** Of the differences, relative to the size of an element of x. */
   readonly step: number;
+  /** |gradient - differences| over the usual size of such a derivative. */
   readonly error: number;
+  /** How far differences with neighbouring steps are from each other, over the same size. */
   readonly uncertainty: number;
+  /** What of that rounding explains; the rest is curvature and kinks. */
+  readonly rounding: number;
+  /** How far the differences of both sides are from each other, over the same size: kinks, where it is far. */
+  readonly apart: number;
+}
+
+export interface Sweep extends Derivative {
+  /** That errors are relative to. */
+  readonly usual: number;
+  /** Standard deviation of a value of the function, by rounding. */
+  readonly noise: number;
 }
 
 /**
@@ -39,76 +54,73 @@ export function hasDifferences(dtype: DType): dtype is keyof typeof STEPS {
   return dtype in STEPS;
 }
 
-export async function byDifferences({ x, v, gradient, scale, value }: DifferencesRequest): Promise<Derivative> {
-  const found: { step: number; differences: number; gradient: number; size: number }[] = [];
-  for (const step of STEPS[hasDifferences(x.dtype) ? x.dtype : 'float32']) {
+/** Steps that differences of a tensor of this type are taken with, largest first. */
+export function stepsOf(dtype: DType): readonly number[] {
+  return STEPS[hasDifferences(dtype) ? dtype : 'float32'];
+}
+
+/** By rounding: of a difference over 2 h between two values with this noise. */
+export function roundingOf(noise: number, h: number): number {
+  return (Math.SQRT2 * noise) / (2 * h);
+}
+
+interface Row {
+  readonly step: number;
+  readonly h: number;
+  readonly differences: number;
+  readonly gradient: number;
+  readonly size: number;
+  /** f(x + hv) - 2 f(x) + f(x - hv) */
+  readonly second: number;
+}
+
+export async function byDifferences({ x, v, gradient, scale, value }: DifferencesRequest): Promise<Sweep> {
+  const middle = await value(x);
+  const found: Row[] = [];
+  for (const step of stepsOf(x.dtype)) {
     const h = step * scale;
     const [above, below] = [moved(x, v, h), moved(x, v, -h)];
-    const [to, from] = [realsOf(above), realsOf(below)];
+    const [up, down] = [await value(above), await value(below)];
     // The way that was really gone, after rounding.
-    const way: Tensor = {
-      dtype: 'float64',
-      shape: v.shape,
-      data: Float64Array.from(to, (element, at) => (element - from[at]!) / (2 * h)),
-    };
-    const differences = ((await value(above)) - (await value(below))) / (2 * h);
-    const { value: along, size } = dot(way, gradient);
-    found.push({ step, differences, gradient: along, size });
+    const { value: along, size } = dot(wayBetween(below, above, 2 * h), gradient);
+    found.push({ step, h, differences: (up - down) / (2 * h), gradient: along, size, second: up - 2 * middle + down });
   }
   const spread = (at: number): number =>
     Math.max(...[at - 1, at + 1].map((other) => Math.abs(found[other]!.differences - found[at]!.differences)));
   let best = 1;
   for (let at = 2; at < found.length - 1; at += 1) if (spread(at) < spread(best)) best = at;
-  const { step, differences, gradient: along, size } = found[best]!;
+  const { step, h, differences, gradient: along, size, second } = found[best]!;
   const usual = Math.max(size, Math.abs(differences), Math.abs(along));
-  const relative = (error: number): number => (error === 0 ? 0 : error / usual);
+  const relative = (error: number): number => (error === 0 ? 0 : Math.abs(error) / usual);
+  const noise = noiseOf(found);
   return {
     gradient: along,
     differences,
     step,
-    error: relative(Math.abs(along - differences)),
+    error: relative(along - differences),
     uncertainty: relative(spread(best)),
+    rounding: relative(roundingOf(noise, h)),
+    apart: relative(second / h),
+    usual,
+    noise,
   };
 }
 
-/** The elements of a tensor of real numbers. */
-export function realsOf({ dtype, data }: Tensor): Float32Array | Float64Array {
-  if (dtype === 'float16') return Float64Array.from(data as Uint16Array, fromFloat16);
-  return data instanceof Float32Array || data instanceof Float64Array
-    ? data
-    : Float64Array.from(data as Int32Array, Number);
+/**
+ * From the smallest steps, in two ways: second differences are three values of weights 1, -2, 1; between two steps the
+ * differences themselves change. Curvature and kinks can only add, a kink at the point itself to the first way alone.
+ */
+function noiseOf(rows: readonly Row[]): number {
+  const smallest = rows.slice(-3);
+  const ofSecond = smallest.map(({ second }) => second / Math.sqrt(6));
+  const ofChange = smallest.slice(1).map(({ differences, h }, at) => {
+    const larger = smallest[at]!;
+    return ((differences - larger.differences) * Math.SQRT2) / Math.hypot(1 / h, 1 / larger.h);
+  });
+  return Math.min(rootMean(ofSecond), rootMean(ofChange));
 }
 
-/** A tensor of these elements, rounded to the type. */
-export function tensorOfReals(dtype: DType, shape: readonly number[], elements: ArrayLike<number>): Tensor {
-  if (dtype === 'float64') return { dtype, shape, data: Float64Array.from(elements) };
-  if (dtype === 'float16') return { dtype, shape, data: Uint16Array.from(elements, toFloat16) };
-  return { dtype, shape, data: Float32Array.from(elements) };
-}
-
-/** The inner product, and its usual size if signs were random: the root of the sum of the squares of its terms. */
-export function dot(a: Tensor, b: Tensor): { value: number; size: number } {
-  const [x, y] = [realsOf(a), realsOf(b)];
-  let [value, squares] = [0, 0];
-  for (let at = 0; at < x.length; at += 1) {
-    const term = x[at]! * y[at]!;
-    value += term;
-    squares += term * term;
-  }
-  return { value, size: Math.sqrt(squares) };
-}
-
-export function rootMeanSquare(x: Tensor): number {
-  let squares = 0;
-  for (const element of realsOf(x)) squares += element ** 2;
-  return x.data.length === 0 ? 0 : Math.sqrt(squares / x.data.length);
-}
-
-function moved(x: Tensor, v: Tensor, h: number): Tensor {
-  const [from, along] = [realsOf(x), realsOf(v)];
-  return tensorOfReals(
-    x.dtype,
-    x.shape,
-    Float64Array.from(from, (element, at) => element + h * along[at]!),
-  );
+/** The root of the mean of the squares. */
+function rootMean(values: readonly number[]): number {
+  return Math.hypot(...values) / Math.sqrt(values.length);
 }

@@ -36,7 +36,7 @@ The written file has all inputs of the model and "cotangent.<output>" for each -
 runs it. Weights are embedded; weights that lie in other files stay there if the output is written beside the model,
 else are copied to <output>.data.
 
-Exit code 3: --check found a gradient that does not agree with central differences.
+Exit code 3: --check found a gradient that does not agree with differences of the model, or could not tell.
 
 Examples:
   referee grad classifier.onnx --list
@@ -83,6 +83,8 @@ export function configureGrad(command: Command, context: Context): void {
 }
 
 async function gradient(model: string, flags: GradFlags, { stdout }: Context): Promise<void> {
+  const { keepHeapLean } = await import('../../activities/gradients/lean-heap.ts');
+  keepHeapLean();
   const { list = false, check = false, output, json = false, of, wrt, external, force } = flags;
   const { fix, straightThrough } = flags;
   const reading = { ...(fix && { sizes: fix }), ...(straightThrough !== undefined && { straightThrough }) };
@@ -196,15 +198,27 @@ function reportLines({
   ok,
 }: GradientCheckReport): string[] {
   const shapes = Object.entries(inputs).map(([name, shape]) => `${name} [${shape.join(', ')}]`);
-  const exponent = (value: number): string => value.toExponential(2);
   return [
     `check on ${provider}, seed ${seed}: ${shapes.join(', ')}`,
     `outputs of both files differ by ${exponent(outputError)} of their largest value`,
-    ...directions.map(
-      ({ wrt, direction, gradient: found, differences, step, error, uncertainty, verdict }) =>
-        `gradient.${wrt} direction ${direction}: ${found.toPrecision(6)}, by differences ${differences.toPrecision(6)} ` +
-        `(step ${step}, certain to ${exponent(uncertainty)}): off by ${exponent(error)}, ${verdict}`,
-    ),
+    ...directions.flatMap(directionLines),
     ok ? `agrees (allowed ${tolerance})` : `DOES NOT AGREE (allowed ${tolerance})`,
+  ];
+}
+
+const exponent = (value: number): string => value.toExponential(2);
+
+/** A second line where differences at the point do not tell enough: the mean along a way. */
+function directionLines({ path, verdict, ...found }: GradientCheckReport['directions'][number]): string[] {
+  const { wrt, direction, gradient: value, differences, step, error, uncertainty, rounding, apart } = found;
+  const first =
+    `gradient.${wrt} direction ${direction}: ${value.toPrecision(6)}, by differences ${differences.toPrecision(6)} ` +
+    `(step ${step}, certain to ${exponent(uncertainty)}): off by ${exponent(error)}`;
+  if (!path) return [`${first}, ${verdict}`];
+  return [
+    `${first}; both sides are ${exponent(apart)} apart, of which rounding explains ${exponent(rounding)}`,
+    `  its mean along the way: ${path.gradient.toPrecision(6)}, by the ends ${path.differences.toPrecision(6)} ` +
+      `(step ${path.step}, ${path.points} points, certain to ${exponent(path.uncertainty)}): ` +
+      `off by ${exponent(path.error)}, ${verdict}`,
   ];
 }

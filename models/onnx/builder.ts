@@ -11,10 +11,12 @@ import type { Attributes, ByteRange, Graph, Initializer, Node, Value } from './g
 import { inferNode } from './infer.ts';
 import type { Inferred } from './infer/rule.ts';
 import type { Dim, Shape } from './shapes.ts';
-import { dimProduct, isUnknown } from './shapes.ts';
+import { dimProduct, isUnknown, sameShape } from './shapes.ts';
 
 /** Constants up to this many elements are shared when their contents are equal. */
 const SHARED_CONSTANT_ELEMENTS = 64;
+
+const NO_ATTRIBUTES: Attributes = {};
 
 /** A node under names of its own: those of a file, or of the graph that is being rewritten. */
 export interface NamedNode {
@@ -153,7 +155,7 @@ export class GraphBuilder {
   }
 
   /** Appends one node and returns its outputs. Types and shapes are inferred; `outputs` is their number. */
-  node(op: string, inputs: readonly (Value | undefined)[], attributes: Attributes = {}, outputs = 1): Value[] {
+  node(op: string, inputs: readonly (Value | undefined)[], attributes = NO_ATTRIBUTES, outputs = 1): Value[] {
     const name = uniqueName(this.#path(op), this.#nodeNames);
     const names = Array.from({ length: outputs }, (_, at) => uniqueName(`${name}:${at}`, this.#valueNames));
     return this.#append(name, op, inputs, names, attributes);
@@ -269,11 +271,10 @@ export class GraphBuilder {
     outputs: readonly string[],
     attributes: Attributes,
   ): Value[] {
-    const given = [...inputs];
-    while (given.length > 0 && given[given.length - 1] === undefined) given.pop();
+    const given = inputs.slice(0, inputs.findLastIndex((input) => input !== undefined) + 1);
     const inferred = this.#infer({ name, op, inputs: given, attributes }, outputs.length);
     const values = inferred.map(({ dtype, shape, dims }, at): Value => {
-      const value: Value = { name: outputs[at]!, dtype, shape };
+      const value: Value = { name: outputs[at]!, dtype, shape: sharedShape(shape, given) };
       if (dims) this.#dims.set(value, dims);
       this.#noteSymbols(value);
       return value;
@@ -367,6 +368,14 @@ export class GraphBuilder {
   #path(name: string): string {
     return this.#scopes.length === 0 ? name : `/${this.#scopes.join('/')}/${name}`;
   }
+}
+
+/**
+ * A shape that an input has already is that array, any other a list without room to grow: graphs of ten thousands of nodes
+ * exist several times while they are rewritten, and lists of sizes were a third of what they took.
+ */
+function sharedShape(shape: Shape, inputs: readonly (Value | undefined)[]): Shape {
+  return inputs.find((input) => input && sameShape(input.shape, shape))?.shape ?? shape.slice();
 }
 
 function uniqueName(name: string, taken: Map<string, number>): string {

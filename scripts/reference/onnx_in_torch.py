@@ -47,7 +47,7 @@ def divide(a, b):
 
 elementwise(
     Add=torch.add, Sub=torch.sub, Mul=torch.mul, Div=divide, Exp=torch.exp, Sqrt=torch.sqrt, Tanh=torch.tanh,
-    Sigmoid=torch.sigmoid, Relu=F.relu, Reciprocal=torch.reciprocal, Identity=lambda x: x, MatMul=torch.matmul,
+    Sigmoid=torch.sigmoid, Relu=F.relu, Erf=torch.erf, Log=torch.log, Where=torch.where, Reciprocal=torch.reciprocal, Identity=lambda x: x, MatMul=torch.matmul,
     Max=folded(torch.maximum), Equal=torch.eq, Not=torch.logical_not, Pow=lambda x, y: x ** y.to(x.dtype),
     Shape=lambda x: torch.tensor(x.shape), Size=lambda x: torch.tensor(x.numel()),
     GlobalAveragePool=lambda x: x.mean(tuple(range(2, x.ndim)), keepdim=True),
@@ -56,6 +56,17 @@ elementwise(
     Expand=lambda x, shape: x.expand(torch.broadcast_shapes(x.shape, shape.tolist())),
     Clip=lambda x, low=None, high=None: torch.clamp(x, low, high),
 )
+
+
+@operator("LeakyRelu")
+def leaky_relu(attributes, x):
+    return F.leaky_relu(x, attributes.get("alpha", 0.01))
+
+
+@operator("LayerNormalization")
+def layer_normalization(attributes, x, scale, bias=None):
+    axis = attributes.get("axis", -1) % x.ndim
+    return F.layer_norm(x, x.shape[axis:], scale, bias, attributes.get("epsilon", 1e-5))
 
 
 @operator("HardSigmoid")
@@ -251,18 +262,30 @@ def resize(attributes, x, roi=None, scales=None, sizes=None):
 
 @operator("LSTM")
 def lstm(attributes, x, w, r, bias=None, lengths=None, h=None, c=None):
-    assert attributes.get("direction", b"forward") == b"forward" and lengths is None and "activations" not in attributes
-    hidden = attributes["hidden_size"]
+    assert lengths is None and "activations" not in attributes
+    direction = attributes.get("direction", b"forward")
+    made = []
+    for at in range(2 if direction == b"bidirectional" else 1):
+        is_backward = direction == b"reverse" or at == 1
+        start = [None if state is None else state[at] for state in (h, c)]
+        ways = one_way(x.flip(0) if is_backward else x, w[at], r[at], None if bias is None else bias[at], *start)
+        made.append((ways[0].flip(0) if is_backward else ways[0], *ways[1:]))
+    steps, hidden, cells = zip(*made)
+    return torch.stack(steps, 1), torch.stack(hidden), torch.stack(cells)
+
+
+def one_way(x, w, r, bias, h, c):
+    hidden = r.shape[1]
     zeros = x.new_zeros(x.shape[1], hidden)
-    h, c = (zeros if h is None else h[0]), (zeros if c is None else c[0])
-    shift = 0 if bias is None else bias[0, :4 * hidden] + bias[0, 4 * hidden:]
+    h, c = zeros if h is None else h, zeros if c is None else c
+    shift = 0 if bias is None else bias[:4 * hidden] + bias[4 * hidden:]
     steps = []
     for row in x:
-        i, o, f, g = (row @ w[0].T + h @ r[0].T + shift).chunk(4, 1)
+        i, o, f, g = (row @ w.T + h @ r.T + shift).chunk(4, 1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         h = torch.sigmoid(o) * torch.tanh(c)
         steps.append(h)
-    return torch.stack(steps)[:, None], h[None], c[None]
+    return torch.stack(steps), h, c
 
 
 # Real numbers of the file -> those that are computed with.

@@ -2,7 +2,7 @@
  * @file Points to compare gradients at: pictures that look a little like text, sounds like a vowel, bytes of prose, noise.
  */
 import { randomTensor } from '../../activities/gradients/check-inputs.ts';
-import { realsOf } from '../../activities/gradients/differences.ts';
+import { realsOf } from '../../activities/gradients/reals.ts';
 import type { DType, Tensor } from '../../models/onnx/dtype.ts';
 import { elementCount, float32, int64 } from '../../models/onnx/dtype.ts';
 import type { Holds } from './networks.ts';
@@ -53,12 +53,27 @@ function text(shape: readonly number[]): Tensor {
   };
 }
 
+/** Numbers of words, between the marks of beginning and end that BERT's vocabulary has. */
+function tokens(shape: readonly number[]): Tensor {
+  const count = elementCount(shape);
+  const word = (at: number): number => (at === 0 ? 101 : at === count - 1 ? 102 : 1996 + ((at * at * 37) % 20_000));
+  return int64(
+    Array.from({ length: count }, (_, at) => word(at)),
+    shape,
+  );
+}
+
 /** What a network is fed with, the same every time. */
 export function pointOf(holds: Holds, shape: readonly number[], stream: number): Tensor {
-  if (typeof holds === 'number') return int64([holds], shape);
+  if (typeof holds === 'number')
+    return int64(
+      Array.from({ length: elementCount(shape) }, () => holds),
+      shape,
+    );
   if (holds === 'picture') return picture(shape, stream);
   if (holds === 'sound') return sound(shape, stream);
   if (holds === 'text') return text(shape);
+  if (holds === 'tokens') return tokens(shape);
   return normals('float32', shape, stream);
 }
 

@@ -136,7 +136,8 @@ export const binaryRules: RuleTable = {
   ],
   Pow: ({ inputs: [x, exponent], outputs: [y], g }, b) => [
     () => unbroadcast(b, op.mul(b, g, powerDerivative(b, x, y, exponent)), x),
-    () => unbroadcast(b, op.mul(b, g, exponentDerivative(b, x, y)), exponent),
+    // The exponent may be of another type.
+    () => unbroadcast(b, op.cast(b, op.mul(b, g, exponentDerivative(b, x, y)), exponent.dtype), exponent),
   ],
   Sum: each(({ g }) => g),
   Mean: each(({ g, inputs }, b) => op.mulScalar(b, g, 1 / inputs.length)),

@@ -28,13 +28,16 @@ const MAX_ROUNDS = 10;
 
 /** A graph with the same inputs, outputs and numbers, and fewer nodes. Names of outputs stay. */
 export function optimise(graph: Graph): Graph {
-  let best = graph;
+  // Of a graph that is behind us only what tells whether anything changed: a large one would lie beside its successors.
+  let current = graph;
+  let before = operators(current);
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
-    const next = PASSES.reduce((current, pass) => pass(current), best);
-    if (operators(next) === operators(best)) return next;
-    best = next;
+    for (const pass of PASSES) current = pass(current);
+    const after = operators(current);
+    if (after === before) break;
+    before = after;
   }
-  return best;
+  return current;
 }
 
 function operators(graph: Graph): string {

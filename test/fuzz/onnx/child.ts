@@ -6,9 +6,13 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 
+import { keepHeapLean } from '../../../activities/gradients/lean-heap.ts';
 import { hostileCase } from './cases.ts';
 import { outcomeOf } from './outcome.ts';
 import type { CaseReport } from './watch.ts';
+
+// As the command does.
+keepHeapLean();
 
 const [seed, first, end] = process.argv.slice(2, 5).map(Number) as [number, number, number];
 const folder = process.argv[5]!;

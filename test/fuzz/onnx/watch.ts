@@ -90,12 +90,6 @@ function overLimit({ seconds, megabytes }: Ended, limits: Limits): string | unde
   return undefined;
 }
 
-/**
- * What is counted is what a file needs. Where memory is plenty the engine lets garbage lie for a while, which took 569 MB
- * once; a process that needs more than this dies, which is a bug of the case.
- */
-const HEAP = '--max-old-space-size=320';
-
 /** One process, until it is through or to be replaced (undefined), or lost. */
 async function watch(
   { seed, end, folder, limits }: Campaign,
@@ -105,7 +99,7 @@ async function watch(
   const child: ChildProcess = fork(
     fileURLToPath(new URL('child.ts', import.meta.url)),
     [seed, first, end, folder].map(String),
-    { execArgv: [HEAP, '--import', 'tsx'], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
+    { execArgv: ['--import', 'tsx'], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
   );
   const ended = { isHanging: false, isReplaced: false };
   let done = first;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
-import { byDifferences, dot } from '../../../activities/gradients/differences.ts';
+import { byDifferences } from '../../../activities/gradients/differences.ts';
+import { dot } from '../../../activities/gradients/reals.ts';
 import { grad } from '../../../models/autodiff/grad.ts';
 import { checkGraph } from '../../../models/onnx/check.ts';
 import type { Tensor } from '../../../models/onnx/dtype.ts';

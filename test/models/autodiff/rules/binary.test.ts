@@ -8,6 +8,7 @@ import { gradientGraph } from '../../../../models/autodiff/gradient-graph.ts';
 import { GraphBuilder } from '../../../../models/onnx/builder.ts';
 import { float32 } from '../../../../models/onnx/dtype.ts';
 import * as op from '../../../../models/onnx/ops.ts';
+import { expectClose } from '../../../support/close.ts';
 import { runGraph } from '../../../support/run-graph.ts';
 import { awayFromZero, broadcasts, knowns, positive, RUNS, seeds } from '../arbitraries.ts';
 import type { Build } from '../check-gradient.ts';
@@ -57,6 +58,22 @@ describe('arithmetic with broadcasting', () => {
       { numRuns: RUNS },
     );
   });
+});
+
+test('an exponent of another type than the base has a gradient of its own type', async () => {
+  const b = new GraphBuilder('power');
+  const [x, e] = [b.input('x', 'float32', [2]), b.input('e', 'float64', [2])];
+  b.output('y', b.node('Pow', [x, e])[0]!);
+  const graph = gradientGraph(b.build(), { of: ['y'], wrt: ['x', 'e'] });
+  const feeds = { x: float32([2, 3]), e: { dtype: 'float64', shape: [2], data: Float64Array.of(2, 1) } as const };
+  const results = await runGraph(graph, { ...feeds, 'cotangent.y': float32([1, 2]) });
+  expect(results['gradient.x']).toEqual(float32([4, 2]));
+  expect(results['gradient.e']?.dtype).toBe('float64');
+  expectClose(
+    results['gradient.e'],
+    { dtype: 'float64', shape: [2], data: Float64Array.of(4 * Math.log(2), 6 * Math.log(3)) },
+    { rtol: 1e-6, atol: 0 },
+  );
 });
 
 test('of equal values the first is taken, and the cotangent is given once', async () => {
