@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 
 import { vjpOrZeros } from '../models/autodiff/differentiate.ts';
+import { silu } from '../models/nn/activation.ts';
 import { attention } from '../models/nn/attention.ts';
 import type { OwnAdjoint } from '../models/nn/own-adjoint.ts';
 import { warp } from '../models/nn/warp.ts';
@@ -94,6 +95,21 @@ const LAYERS: readonly Layer[] = [
     append: (b, x) => {
       const [scale, bias] = [b.constant(weights['scale']!), b.constant(weights['bias']!)];
       return { output: op.groupNormalization(b, x, scale, bias, { numGroups: 32 }) };
+    },
+  },
+  {
+    name: 'norm block',
+    what: 'half a residual block: that group normalisation, SiLU, 3x3 convolution',
+    inputs: {
+      x: uniform([1, 128, 64, 64], 9),
+      scale: weights['scale']!,
+      bias: weights['bias']!,
+      weight: weights['kernel']!,
+    },
+    append: (b, x) => {
+      const [scale, bias] = [b.constant(weights['scale']!), b.constant(weights['bias']!)];
+      const activated = silu(b, op.groupNormalization(b, x, scale, bias, { numGroups: 32 }));
+      return { output: op.conv(b, activated, b.constant(weights['kernel']!), undefined, { pads: [1, 1, 1, 1] }) };
     },
   },
   {

@@ -28,6 +28,10 @@ def attention(x, t):
     return F.scaled_dot_product_attention(split(q), split(k), split(v)).transpose(1, 2).reshape(b, n, c)
 
 
+def norm_block(x, t):
+    return F.conv2d(F.silu(group_norm(x, t)), t["weight"], padding=1)
+
+
 def group_norm(x, t):
     return F.group_norm(x, 32, t["scale"], t["bias"], eps=1e-5)
 
@@ -42,7 +46,7 @@ def warp(x, t):
     return F.grid_sample(x, grid.view(n, h, w, 2), mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-LAYERS = {"convolution": convolution, "attention": attention, "group norm": group_norm, "warp": warp}
+LAYERS = {"convolution": convolution, "attention": attention, "group norm": group_norm, "norm block": norm_block, "warp": warp}
 compiled, inputs = {}, {}
 
 print(json.dumps({"torch": torch.__version__}), flush=True)
