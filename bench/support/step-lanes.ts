@@ -2,10 +2,10 @@
  * @file Lanes at the start of their searches, for steps that are timed.
  */
 import type { Engine } from '../../activities/engine.ts';
+import { packDefaults } from '../../activities/specs.ts';
 import type { StepLane } from '../../inversion/lane.ts';
 import { noiseBank } from '../../inversion/noise-bank.ts';
 import { philoxNoise } from '../../inversion/noise.ts';
-import { SHAPES_DEFAULTS } from '../../inversion/options.ts';
 import { initialState } from '../../inversion/state.ts';
 
 const PROMPTS = [
@@ -15,9 +15,9 @@ const PROMPTS = [
   'a purple square',
 ];
 
-/** Lane `at` has the seed `at`. */
+/** With the pack's own options; lane `at` has the seed `at`. */
 export async function stepLanes(engine: Engine, count: number): Promise<StepLane[]> {
-  const options = SHAPES_DEFAULTS;
+  const options = packDefaults(engine.pack);
   const bank = noiseBank(3 * engine.models.cutoutSize ** 2);
   const [channels, height, width] = engine.models.latentShape;
   return Promise.all(
