@@ -45,13 +45,13 @@ export interface RecordedStep {
 }
 
 /** Makes the first step of so many lanes, on a device that is closed afterwards. */
-export async function recordStep(pack: Pack, lanes: number): Promise<RecordedStep> {
+export async function recordStep(pack: Pack, lanes: number, firstSeed = 0): Promise<RecordedStep> {
   const begun = performance.now();
   const device = await openDevice({ provider: 'cpu', threads: 1, memory: 'fast' });
   try {
     const recording = recordingDevice(device);
     const engine = await Engine.open(pack, [recording], { adjoint: { gather: COMMON_WINDOWS } });
-    await step(await stepLanes(engine, lanes), engine.models);
+    await step(await stepLanes(engine, lanes, firstSeed), engine.models);
     const seconds = (performance.now() - begun) / 1000;
     const fed = (call: Call): Feeds => {
       const found = [...recording.feeds].find(([name]) => name.startsWith(call));
