@@ -2,7 +2,7 @@
  * @file What onnxruntime's arena, its memory pattern and the C library's allocator do to time and memory of a step: each
  * setting in a process of its own that has both sessions open, as a search has.
  *
- * Usage: tsx bench/allocators.ts [--pack mid] [--lanes 1] [--repeats 3] [--only <beginning of a setting's name>]
+ * Usage: tsx bench/allocators.ts [--pack mid] [--lanes 1] [--repeats 3] [--only <part of a setting's name>]
  */
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -49,16 +49,11 @@ const KEEPING = {
 };
 const SETTINGS: Readonly<Record<string, Setting>> = {
   'arena, pattern': { arena: true, pattern: true },
-  'arena, pattern, weights outside of the arena': {
-    arena: true,
-    pattern: true,
-    config: { use_device_allocator_for_initializers: '1' },
-  },
   'arena, no pattern': { arena: true, pattern: false },
   'no arena, no pattern': { arena: false, pattern: false },
-  'no arena, pattern': { arena: false, pattern: true },
+  'arena, no pattern, weights as they lie': { arena: true, pattern: false, config: { disable_prepacking: '1' } },
+  'no arena, no pattern, weights as they lie': { arena: false, pattern: false, config: { disable_prepacking: '1' } },
   'no arena, no pattern, malloc keeps': { arena: false, pattern: false, env: KEEPING },
-  'no arena, pattern, malloc keeps': { arena: false, pattern: true, env: KEEPING },
 };
 const resultSchema = z.strictObject({
   guidance: z.number(),
@@ -80,14 +75,14 @@ async function compare(): Promise<void> {
       `${machine()}; pack ${pack.manifest.name}, lanes ${flags.lanes}, one thread, medians of ${flags.repeats} calls\n\n` +
         '| setting | guidance | alignment | memory with both loaded | peak |\n| --- | --- | --- | --- | --- |\n',
     );
-    for (const [name, { env = {} }] of Object.entries(SETTINGS).filter(([name]) => name.startsWith(flags.only))) {
+    for (const [name, { env = {} }] of Object.entries(SETTINGS).filter(([name]) => name.includes(flags.only))) {
       const script = [...process.execArgv, fileURLToPath(import.meta.url), '--setting', name, '--folder', folder];
       const given = ['--pack', flags.pack, '--lanes', flags.lanes, '--repeats', flags.repeats];
       const { stdout } = await promisify(execFile)(process.execPath, [...script, ...given], {
         env: { ...process.env, ...env },
       });
       const { guidance, alignment, loaded, peak } = resultSchema.parse(JSON.parse(stdout));
-      const ms = (seconds: number): string => `${(1000 * seconds).toFixed(0)} ms`;
+      const ms = (seconds: number): string => `${(1000 * seconds).toFixed(seconds < 0.1 ? 2 : 0)} ms`;
       process.stdout.write(
         `| ${name} | ${ms(guidance)} | ${ms(alignment)} | ${megabytes(loaded)} | ${megabytes(peak)} |\n`,
       );
@@ -114,7 +109,7 @@ async function measure({ arena, pattern, config = {} }: Setting, folder: string)
   const loaded = (await usageOf(process.pid))!.bytes;
   const times: Record<(typeof CALLS)[number], number[]> = { guidance: [], alignment: [] };
   const feeds = { guidance: await read('guidance'), alignment: await read('alignment') };
-  for (let turn = -1; turn < Number(flags.repeats); turn += 1) {
+  for (let turn = -2; turn < Number(flags.repeats); turn += 1) {
     for (const call of CALLS) {
       const begun = performance.now();
       await sessions[call].run(feeds[call]);
