@@ -1,6 +1,6 @@
 /**
- * @file The picture of a roofline: both axes logarithmic, roofs as lines, a mark for each class of operators whose area is
- * its share of the step's time.
+ * @file The picture of a roofline: a panel for each step, both axes logarithmic, roofs as lines, a mark for each class of
+ * operators whose area is its share of the step's time.
  */
 import type { MachinePeak } from './machine-peak.ts';
 import type { ClassTime } from './operator-classes.ts';
@@ -15,127 +15,91 @@ interface Point {
   readonly y: number;
 }
 
-const [WIDTH, HEIGHT] = [960, 620];
-const MARGIN = { left: 78, right: 28, top: 56, bottom: 64 };
-/** Smaller classes would hide each other. */
-const SMALLEST_SHARE = 0.01;
-const LABELLED_SHARE = 0.03;
+const PANEL = { width: 336, height: 400, gap: 16 };
+const MARGIN = { left: 64, right: 16, top: 84, bottom: 62 };
+/** Operations per byte, GFLOP/s. */
+const RANGES = { x: [0.04, 800], y: [1, 600] } as const;
+/** Smaller classes are left out. */
+const SMALLEST_SHARE = 0.005;
 /** Radius of a class that takes the whole step. */
-const FULL_RADIUS = 42;
-const COLOURS = ['#2a78d6', '#d95f02', '#1a1a6e', '#7a7a7a'];
-const INK = '#222222';
+const FULL_RADIUS = 30;
+const [INK, MARK, LABEL_SIZE, LETTER] = ['#222222', '#2a78d6', 11.5, 5.9];
 
 /** @returns the text of an SVG file */
 export function drawRoofline(peak: MachinePeak, steps: readonly RooflineStep[]): string {
-  const shown = steps.map(({ label, classes }) => ({
-    label,
-    classes: classes.filter(({ flops, share }) => flops > 0 && share >= SMALLEST_SHARE),
-  }));
-  const all = shown.flatMap(({ classes }) => classes);
-  const intensities = all.map(({ flops, bytes }) => flops / bytes);
-  const rates = all.map(({ flops, seconds }) => flops / seconds / 1e9);
-  const x = axis([Math.min(0.05, ...intensities), Math.max(300, ...intensities)], [MARGIN.left, WIDTH - MARGIN.right]);
-  const y = axis([Math.min(1, ...rates), (2 * peak.flops) / 1e9], [HEIGHT - MARGIN.bottom, MARGIN.top]);
-  const place = ({ flops, bytes, seconds }: ClassTime): Point => ({
-    x: x.at(flops / bytes),
-    y: y.at(flops / seconds / 1e9),
-  });
-
-  const roof = (bandwidth: number): string => {
-    const [from, knee] = [x.range[0], peak.flops / bandwidth];
-    const points = [
-      [x.at(from), y.at((bandwidth * from) / 1e9)],
-      [x.at(knee), y.at(peak.flops / 1e9)],
-      [x.at(x.range[1]), y.at(peak.flops / 1e9)],
-    ];
-    return points.map((point) => point.map(round).join(',')).join(' ');
-  };
-  const marks = shown.flatMap(({ classes }, step) =>
-    classes.map((of) => {
-      const { x: cx, y: cy } = place(of);
-      const r = FULL_RADIUS * Math.sqrt(of.share);
-      return `<circle cx="${round(cx)}" cy="${round(cy)}" r="${round(r)}" fill="${COLOURS[step]}" fill-opacity="0.55" stroke="${COLOURS[step]}"/>`;
-    }),
-  );
-  const labels = placeLabels(
-    shown.flatMap(({ classes }, step) =>
-      classes
-        .filter(({ share }) => share >= LABELLED_SHARE)
-        .map((of) => ({
-          text: `${of.name} ${(100 * of.share).toFixed(0)} %`,
-          colour: COLOURS[step]!,
-          at: place(of),
-          radius: FULL_RADIUS * Math.sqrt(of.share),
-        })),
-    ),
-  );
-  const legend = shown.map(({ label }, step) => {
-    const top = MARGIN.top + 18 + 22 * step;
-    return (
-      `<circle cx="${MARGIN.left + 20}" cy="${top - 4}" r="7" fill="${COLOURS[step]}" fill-opacity="0.55" stroke="${COLOURS[step]}"/>` +
-      text({ x: MARGIN.left + 34, y: top }, label, { size: 13 })
-    );
-  });
-  const slope = (-Math.atan2(y.at(1) - y.at(10), x.at(10) - x.at(1)) * 180) / Math.PI;
-  const alongRoof = (bandwidth: number, words: string): string => {
-    const at = x.range[0] * 2.2;
-    const point = { x: x.at(at), y: y.at((bandwidth * at) / 1e9) - 8 };
-    return text(point, words, { size: 12, turn: slope });
-  };
+  const width = MARGIN.left + steps.length * (PANEL.width + PANEL.gap) - PANEL.gap + MARGIN.right;
+  const height = MARGIN.top + PANEL.height + MARGIN.bottom;
+  const roofs = `FMA peak ${(peak.flops / 1e9).toFixed(0)} GFLOP/s; memory ${(peak.bandwidth / 1e9).toFixed(0)} GB/s (line), last cache ${(peak.cache / 1e9).toFixed(0)} GB/s (dashes)`;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="'PT Sans', 'Helvetica Neue', Arial, sans-serif">`,
-    `<rect width="${WIDTH}" height="${HEIGHT}" fill="#ffffff"/>`,
-    text({ x: MARGIN.left, y: 30 }, 'Search steps under the roofs of one thread, float32', { size: 18, weight: 700 }),
-    ...grid(x, y),
-    `<polyline points="${roof(peak.cache)}" fill="none" stroke="#888888" stroke-width="1.5" stroke-dasharray="6 4"/>`,
-    `<polyline points="${roof(peak.bandwidth)}" fill="none" stroke="${INK}" stroke-width="2.5"/>`,
-    alongRoof(peak.bandwidth, `memory ${(peak.bandwidth / 1e9).toFixed(0)} GB/s`),
-    alongRoof(peak.cache, `last cache ${(peak.cache / 1e9).toFixed(0)} GB/s`),
-    text(
-      { x: WIDTH - MARGIN.right - 6, y: y.at(peak.flops / 1e9) - 8 },
-      `FMA peak ${(peak.flops / 1e9).toFixed(0)} GFLOP/s`,
-      {
-        size: 12,
-        anchor: 'end',
-      },
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="'PT Sans', 'Helvetica Neue', Arial, sans-serif">`,
+    `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
+    text({ x: MARGIN.left, y: 26 }, 'Search steps under the roofs of one thread, float32', { size: 18, weight: 700 }),
+    text({ x: MARGIN.left, y: 46 }, `${roofs}. Areas of marks: shares of a step's time.`, { size: 12.5 }),
+    ...steps.flatMap((step, at) =>
+      panel(peak, step, { left: MARGIN.left + at * (PANEL.width + PANEL.gap), isFirst: at === 0 }),
     ),
-    ...marks,
-    ...labels,
-    ...legend,
+    text({ x: width / 2, y: height - 14 }, 'operations per byte that nodes read and write', {
+      size: 13,
+      anchor: 'middle',
+    }),
+    text({ x: 18, y: MARGIN.top + PANEL.height / 2 }, 'GFLOP/s', { size: 13, anchor: 'middle', turn: -90 }),
     '</svg>\n',
   ].join('\n');
 }
 
-interface Axis {
-  readonly range: readonly [number, number];
-  readonly at: (value: number) => number;
-}
-
-function axis(range: readonly [number, number], [from, to]: readonly [number, number]): Axis {
-  const [low, high] = [Math.log10(range[0]), Math.log10(range[1])];
-  return { range, at: (value) => from + ((Math.log10(value) - low) / (high - low)) * (to - from) };
-}
-
-/** Lines at powers of ten, with their numbers, and what the axes mean. */
-function grid(x: Axis, y: Axis): string[] {
+function panel(peak: MachinePeak, step: RooflineStep, { left, isFirst }: { left: number; isFirst: boolean }): string[] {
+  const [right, top, bottom] = [left + PANEL.width, MARGIN.top, MARGIN.top + PANEL.height];
+  const x = axis(RANGES.x, [left, right]);
+  const y = axis(RANGES.y, [bottom, top]);
   const line = (from: Point, to: Point): string =>
     `<line x1="${round(from.x)}" y1="${round(from.y)}" x2="${round(to.x)}" y2="${round(to.y)}" stroke="#e4e4e4"/>`;
-  const [left, right, top, bottom] = [MARGIN.left, WIDTH - MARGIN.right, MARGIN.top, HEIGHT - MARGIN.bottom];
+  const roof = (bandwidth: number): string =>
+    [
+      // Where the slope enters the panel: at its left or its lower side.
+      ...[Math.max(RANGES.x[0], (RANGES.y[0] * 1e9) / bandwidth), peak.flops / bandwidth].map((at) => [
+        x(at),
+        y((bandwidth * at) / 1e9),
+      ]),
+      [right, y(peak.flops / 1e9)],
+    ]
+      .map((point) => point.map(round).join(','))
+      .join(' ');
+  const marks = step.classes
+    .filter(({ flops, share }) => flops > 0 && share >= SMALLEST_SHARE)
+    .map(({ name, flops, bytes, seconds, share }): Mark => {
+      const at = { x: x(flops / bytes), y: y(flops / seconds / 1e9) };
+      return { text: `${name} ${(100 * share).toFixed(0)} %`, at, radius: FULL_RADIUS * Math.sqrt(share) };
+    });
+  const moved = step.classes.filter(({ flops }) => flops === 0).reduce((total, { share }) => total + share, 0);
   return [
-    ...powers(x.range).flatMap((value) => [
-      line({ x: x.at(value), y: top }, { x: x.at(value), y: bottom }),
-      text({ x: x.at(value), y: bottom + 20 }, String(value), { size: 12, anchor: 'middle' }),
+    ...powers(RANGES.x).flatMap((value) => [
+      line({ x: x(value), y: top }, { x: x(value), y: bottom }),
+      text({ x: x(value), y: bottom + 18 }, String(value), { size: 12, anchor: 'middle' }),
     ]),
-    ...powers(y.range).flatMap((value) => [
-      line({ x: left, y: y.at(value) }, { x: right, y: y.at(value) }),
-      text({ x: left - 8, y: y.at(value) + 4 }, String(value), { size: 12, anchor: 'end' }),
+    ...powers(RANGES.y).flatMap((value) => [
+      line({ x: left, y: y(value) }, { x: right, y: y(value) }),
+      ...(isFirst ? [text({ x: left - 8, y: y(value) + 4 }, String(value), { size: 12, anchor: 'end' })] : []),
     ]),
-    text({ x: (left + right) / 2, y: HEIGHT - 18 }, 'operations per byte that a node reads and writes', {
-      size: 14,
-      anchor: 'middle',
+    `<polyline points="${roof(peak.cache)}" fill="none" stroke="#888888" stroke-width="1.5" stroke-dasharray="6 4"/>`,
+    `<polyline points="${roof(peak.bandwidth)}" fill="none" stroke="${INK}" stroke-width="2.2"/>`,
+    ...marks.map(
+      ({ at, radius }) =>
+        `<circle cx="${round(at.x)}" cy="${round(at.y)}" r="${round(radius)}" fill="${MARK}" fill-opacity="0.6" stroke="${MARK}"/>`,
+    ),
+    ...placeLabels(marks, right),
+    text({ x: left, y: top - 10 }, step.label, { size: 14, weight: 700 }),
+    text({ x: right - 6, y: bottom - 10 }, `movement, no operations: ${(100 * moved).toFixed(0)} %`, {
+      size: LABEL_SIZE,
+      anchor: 'end',
     }),
-    text({ x: 24, y: (top + bottom) / 2 }, 'GFLOP/s', { size: 14, anchor: 'middle', turn: -90 }),
   ];
+}
+
+function axis(
+  [low, high]: readonly [number, number],
+  [from, to]: readonly [number, number],
+): (value: number) => number {
+  return (value) => from + (Math.log10(value / low) / Math.log10(high / low)) * (to - from);
 }
 
 function powers([low, high]: readonly [number, number]): number[] {
@@ -143,47 +107,49 @@ function powers([low, high]: readonly [number, number]): number[] {
   return Array.from({ length: last - first + 1 }, (_, at) => Number(`1e${first + at}`));
 }
 
-interface Label {
+interface Mark {
   readonly text: string;
-  readonly colour: string;
   readonly at: Point;
   readonly radius: number;
 }
 
-/** Beside their marks, the higher ones first; a label that would lie on another moves down. */
-function placeLabels(labels: readonly Label[]): string[] {
-  const [size, letter] = [12, 6.2];
-  const taken: { readonly left: number; readonly right: number; readonly y: number }[] = [];
-  return [...labels]
+/** To the right of their marks, or below where there is no room; from the top down, each below what is there already. */
+function placeLabels(marks: readonly Mark[], right: number): string[] {
+  const taken: { readonly left: number; readonly right: number; readonly top: number; readonly bottom: number }[] =
+    marks.map(({ at, radius }) => ({
+      left: at.x - radius,
+      right: at.x + radius,
+      top: at.y - radius,
+      bottom: at.y + radius,
+    }));
+  return [...marks]
     .sort((a, b) => a.at.y - b.at.y)
-    .map(({ text: words, colour, at, radius }) => {
-      const width = letter * words.length;
-      const isLeft = at.x + radius + 6 + width > WIDTH - MARGIN.right;
-      const left = isLeft ? at.x - radius - 6 - width : at.x + radius + 6;
-      let y = at.y + 4;
-      while (taken.some((other) => left < other.right && left + width > other.left && Math.abs(y - other.y) < size + 2))
-        y += 3;
-      taken.push({ left, right: left + width, y });
-      return text({ x: isLeft ? left + width : left, y }, words, { size, colour, anchor: isLeft ? 'end' : 'start' });
+    .map(({ text: words, at, radius }) => {
+      const width = LETTER * words.length;
+      const isBelow = at.x + radius + 4 + width > right;
+      const left = isBelow ? right - 4 - width : at.x + radius + 4;
+      let top = isBelow ? at.y + radius + 2 : at.y - LABEL_SIZE / 2;
+      const isFree = (): boolean =>
+        taken.every(
+          (box) => left + width < box.left || left > box.right || top + LABEL_SIZE < box.top || top > box.bottom,
+        );
+      while (!isFree()) top += 2;
+      taken.push({ left, right: left + width, top, bottom: top + LABEL_SIZE });
+      return text({ x: left, y: top + LABEL_SIZE - 2 }, words, { size: LABEL_SIZE });
     });
 }
 
 interface TextStyle {
   readonly size: number;
   readonly weight?: number;
-  readonly colour?: string;
   readonly anchor?: 'start' | 'middle' | 'end';
   /** Degrees, about its place. */
   readonly turn?: number;
 }
 
-function text(
-  { x, y }: Point,
-  words: string,
-  { size, weight, colour = INK, anchor = 'start', turn }: TextStyle,
-): string {
+function text({ x, y }: Point, words: string, { size, weight, anchor = 'start', turn }: TextStyle): string {
   const attributes = [
-    `x="${round(x)}" y="${round(y)}" font-size="${size}" fill="${colour}" text-anchor="${anchor}"`,
+    `x="${round(x)}" y="${round(y)}" font-size="${size}" fill="${INK}" text-anchor="${anchor}"`,
     weight === undefined ? '' : ` font-weight="${weight}"`,
     turn === undefined ? '' : ` transform="rotate(${round(turn)} ${round(x)} ${round(y)})"`,
   ];
