@@ -52,7 +52,6 @@ const SETTINGS: Readonly<Record<string, Setting>> = {
   'arena, no pattern': { arena: true, pattern: false },
   'no arena, no pattern': { arena: false, pattern: false },
   'arena, no pattern, weights as they lie': { arena: true, pattern: false, config: { disable_prepacking: '1' } },
-  'no arena, no pattern, weights as they lie': { arena: false, pattern: false, config: { disable_prepacking: '1' } },
   'no arena, no pattern, malloc keeps': { arena: false, pattern: false, env: KEEPING },
 };
 const resultSchema = z.strictObject({

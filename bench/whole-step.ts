@@ -4,7 +4,7 @@
  * both sides. Results are compared before times are. Seconds are those inside the runtimes; memory is the peak of a process
  * for each side.
  *
- * Usage: tsx bench/whole-step.ts [--pack shapes|mid|<folder>] [--lanes 1,8] [--repeats 15] [--seed 0] [--compile]
+ * Usage: tsx bench/whole-step.ts [--pack shapes|mid|<folder>] [--lanes 1,8] [--repeats 15] [--seed 0] [--calls guidance,alignment] [--compile]
  *        [--python <interpreter>]
  *        tsx bench/whole-step.ts --peak 1 [--pack shapes]     this side's peak memory alone, bytes
  */
@@ -44,6 +44,7 @@ const { values: flags } = parseArgs({
     seed: { type: 'string', default: '0' },
     compile: { type: 'boolean', default: false },
     python: { type: 'string' },
+    calls: { type: 'string', default: CALLS.join(',') },
     peak: { type: 'string' },
   },
 });
@@ -111,7 +112,7 @@ async function measure(of: Pack, { lanes, repeats, folder }: Measure): Promise<v
     const totals: Record<Side, number[]> = { here: [], eager: [], compile: [] };
     let flops = 0;
     const peaks: number[] = [];
-    for (const call of CALLS) {
+    for (const call of CALLS.filter((name) => flags.calls.split(',').includes(name))) {
       const { graph, model } = calls[call];
       const feeds = recorded.feeds[call];
       const session = await device.load(model, { name: `timed-${call}`, weightsRoot: '/' });
