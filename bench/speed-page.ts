@@ -40,7 +40,7 @@ async function refresh(name: string): Promise<void> {
   const path = fileURLToPath(new URL(script, import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, path, ...given]);
   const text = await readFile(page, 'utf8');
-  const [begin, end] = [`<!-- measured: ${name} -->\n`, '\n<!-- end -->'];
+  const [begin, end] = [`<!-- measured: ${name} -->\n`, '<!-- end -->'];
   const from = text.indexOf(begin) + begin.length;
   const to = text.indexOf(end, from);
   if (from < begin.length || to < 0) throw new Error(`${page} has no place for ${name}`);
