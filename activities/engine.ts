@@ -23,7 +23,8 @@ export class Engine {
 
   /** Opens the parts of a pack; nothing is loaded on the devices yet. */
   static async open(pack: Pack, devices: readonly Device[], settings: ModelsSettings = {}): Promise<Engine> {
-    return new Engine(pack, new PackModels(await openParts(pack), devices, settings), await PromptTokenizer.open(pack));
+    const parts = settings.graphs?.parts ?? (await openParts(pack));
+    return new Engine(pack, new PackModels(parts, devices, settings), await PromptTokenizer.open(pack));
   }
 
   /** Height and width of a picture, pixels. */

@@ -5,16 +5,14 @@ import { totalmem } from 'node:os';
 
 import type { MethodOptions } from '../inversion/options.ts';
 import { LARGEST_WINDOW, windowFor } from '../models/nn/warp-window.ts';
-import type { Graph } from '../models/onnx/graph.ts';
 import type { AlignmentOptions } from '../models/packs/graphs.ts';
-import * as graphs from '../models/packs/graphs.ts';
-import { estimateMemory } from '../models/packs/memory.ts';
-import type { PackParts } from '../models/packs/parts.ts';
+import { estimateMemory, UNKNOWN } from '../models/packs/memory.ts';
+import { PackGraphs, type GraphRequest } from '../models/packs/pack-graphs.ts';
 import { openParts } from '../models/packs/parts.ts';
 import type { Pack } from '../models/packs/resolve.ts';
 import type { Devices } from './devices.ts';
 import { COMMON_WINDOWS } from './lane-adjoints.ts';
-import { placesOn, type AdjointChoice, type Plan } from './pack-models.ts';
+import { kernelsOn, placesOn, type AdjointChoice, type Plan } from './pack-models.ts';
 
 /**
  * Share of the machine's memory that a plan may take. Not of what is free now: plans agree to rounding only, and a search
@@ -35,6 +33,8 @@ export interface ChosenPlan {
   readonly adjoint: AdjointChoice;
   /** Estimated peak of the whole process. */
   readonly bytes: number;
+  /** What was built for the estimate, to be loaded. */
+  readonly graphs: PackGraphs;
 }
 
 export interface PlanRequest {
@@ -51,21 +51,22 @@ export async function choosePlan(
   { all, provider }: Pick<Devices, 'all' | 'provider'>,
   { lanes, items, isOpen = false }: PlanRequest,
 ): Promise<ChosenPlan> {
-  const parts = await openParts(pack);
+  const graphs = new PackGraphs(await openParts(pack), kernelsOn(provider));
   const searches = items.map(({ options }) => options).filter(({ method }) => method === 'search');
   const cutouts = Math.max(1, ...searches.map((search) => search.cutouts));
   const adjoint =
-    provider === 'cpu' ? 'by-lane' : { gather: gatherWindows(isOpen ? [] : searches, parts.referee.imageSize) };
+    provider === 'cpu' ? 'by-lane' : { gather: gatherWindows(isOpen ? [] : searches, graphs.parts.referee.imageSize) };
   const warps = { adjoint: adjoint === 'by-lane' ? { gather: COMMON_WINDOWS } : adjoint, places: placesOn(provider) };
   const perDevice = Math.ceil(lanes / all.length);
   const total = (plan: Plan): number => {
-    const bytes = planBytes(parts, { plan, cutouts, warps, lanes: perDevice, hasSearch: searches.length > 0 });
+    const bytes = planBytes(graphs, { plan, cutouts, warps, lanes: perDevice, hasSearch: searches.length > 0 });
     return PROCESS_BYTES + all.length * (DEVICE_BYTES + bytes);
   };
   const fused = total({ kind: 'fused' });
-  if (fused <= SHARE_OF_MEMORY * totalmem()) return { plan: { kind: 'fused' }, adjoint, bytes: fused };
+  if (fused <= SHARE_OF_MEMORY * totalmem()) return { plan: { kind: 'fused' }, adjoint, bytes: fused, graphs };
+  graphs.forget('alignment');
   const split: Plan = { kind: 'split', cutouts: 1 };
-  return { plan: split, adjoint, bytes: total(split) };
+  return { plan: split, adjoint, bytes: total(split), graphs };
 }
 
 interface Sizes {
@@ -78,19 +79,20 @@ interface Sizes {
 }
 
 /** Weights of every graph that a device loads, and the arenas of their sessions. */
-function planBytes(parts: PackParts, { plan, cutouts, warps, lanes, hasSearch }: Sizes): number {
+function planBytes(graphs: PackGraphs, { plan, cutouts, warps, lanes, hasSearch }: Sizes): number {
   const options = (n: number): AlignmentOptions => ({ cutouts: n, hasContrast: false, ...warps });
-  const alignment = (): Graph[] =>
+  const alignment: readonly GraphRequest[] =
     plan.kind === 'fused'
-      ? [graphs.alignmentGraph(parts, options(cutouts))]
-      : [graphs.refereesGraph(parts, options(plan.cutouts)), graphs.decodeVjpGraph(parts)];
-  const all = [
-    graphs.guidanceGraph(parts),
-    graphs.decodeGraph(parts),
-    graphs.scoreGraph(parts),
-    ...(hasSearch ? alignment() : []),
+      ? [{ kind: 'alignment', options: options(cutouts) }]
+      : [{ kind: 'referees', options: options(plan.cutouts) }, { kind: 'decode-vjp' }];
+  const all: readonly GraphRequest[] = [
+    { kind: 'guidance' },
+    { kind: 'decode' },
+    { kind: 'score' },
+    ...(hasSearch ? alignment : []),
   ];
-  const estimates = all.map((graph) => estimateMemory(graph, { B: lanes }));
+  const sizes = { B: lanes, [UNKNOWN]: lanes * (plan.kind === 'fused' ? cutouts : plan.cutouts) };
+  const estimates = all.map((request) => estimateMemory(graphs.look(request), sizes));
   const weights = estimates.reduce((sum, estimate) => sum + estimate.weights, 0);
   return weights + ARENA_GROWTH * estimates.reduce((sum, { activations }) => sum + activations, 0);
 }

@@ -8,7 +8,6 @@ import { basename, join } from 'node:path';
 import { RefereeError, quoted } from '../errors.ts';
 import { NamedInputs, modelFunctions } from '../models/architectures/functions.ts';
 import { vjp } from '../models/autodiff/differentiate.ts';
-import { lowerGroupNorms } from '../models/nn/lower-group-norm.ts';
 import { Scope } from '../models/nn/scope.ts';
 import type { WeightSource } from '../models/nn/scope.ts';
 import { GraphBuilder } from '../models/onnx/builder.ts';
@@ -16,15 +15,17 @@ import type { Tensor } from '../models/onnx/dtype.ts';
 import { isFloat } from '../models/onnx/dtype.ts';
 import type { Graph, Value } from '../models/onnx/graph.ts';
 import * as op from '../models/onnx/ops.ts';
-import { optimise } from '../models/onnx/passes/optimise.ts';
 import { writeModel } from '../models/onnx/protobuf.ts';
 import type { Dim, Shape } from '../models/onnx/shapes.ts';
+import type { Kernels } from '../models/packs/kernels.ts';
+import { adjointRules, finished } from '../models/packs/kernels.ts';
 import type { Device } from '../models/runtime/device.ts';
 import type { DeviceOptions } from '../models/runtime/node-device.ts';
 import { openDevice } from '../models/runtime/node-device.ts';
 import type { SafetensorsFile } from '../models/weights/safetensors.ts';
 import { openSafetensors } from '../models/weights/safetensors.ts';
 import { CONFIG_FILE, modelWeights, readJson, referenceFiles } from './model-folder.ts';
+import { kernelsOn } from './pack-models.ts';
 
 /**
  * Allowed error over the largest magnitude of a tensor: ten times what PyTorch's float32 typically is from recordings that
@@ -124,7 +125,8 @@ async function checkReference(recorded: Recorded): Promise<CheckRow[]> {
   const { reference, device, tolerance } = recorded;
   const name = functionOf(reference);
   const tensors = await readAll(reference);
-  const graph = optimise(lowerGroupNorms(buildReference(recorded, tensors)));
+  const kernels = kernelsOn(device.provider);
+  const graph = finished(buildReference(recorded, tensors, kernels), kernels);
   const session = await device.load(writeModel(graph), { name: `${recorded.model} ${name}`, weightsRoot: '/' });
   try {
     const feeds = Object.fromEntries(graph.inputs.map((input) => [input.name, tensors.get(input.name)!]));
@@ -143,7 +145,7 @@ async function checkReference(recorded: Recorded): Promise<CheckRow[]> {
 }
 
 /** A graph from the recorded inputs and cotangents to the recorded outputs and gradients, all under their names there. */
-function buildReference(recorded: Recorded, tensors: ReadonlyMap<string, Tensor>): Graph {
+function buildReference(recorded: Recorded, tensors: ReadonlyMap<string, Tensor>, kernels: Kernels): Graph {
   const { reference, model, config, where, source } = recorded;
   const name = functionOf(reference);
   const functions = modelFunctions(model, config, where);
@@ -183,7 +185,7 @@ function buildReference(recorded: Recorded, tensors: ReadonlyMap<string, Tensor>
       `${reference.path}: "gradient.${input}" is recorded without "input.${input}"`,
     );
   });
-  vjp(b, cotangents, wrt).forEach((gradient, at) => {
+  vjp(b, cotangents, wrt, { overrides: adjointRules(b, kernels) }).forEach((gradient, at) => {
     b.output(`gradient.${gradients[at]!}`, gradient ?? op.zerosLike(b, wrt[at]!));
   });
   return b.build();

@@ -14,12 +14,12 @@ import type {
   SearchModels,
 } from '../inversion/models.ts';
 import { alphasCumprod } from '../inversion/schedule.ts';
-import type { Graph } from '../models/onnx/graph.ts';
 import type { Tensor } from '../models/onnx/dtype.ts';
 import { elementCount } from '../models/onnx/dtype.ts';
 import { writeModel } from '../models/onnx/protobuf.ts';
 import type { AlignmentOptions } from '../models/packs/graphs.ts';
-import * as graphs from '../models/packs/graphs.ts';
+import { PackGraphs, type GraphRequest } from '../models/packs/pack-graphs.ts';
+import type { Kernels } from '../models/packs/kernels.ts';
 import type { PackParts } from '../models/packs/parts.ts';
 import type { Device, DeviceStats, ProviderName, Session } from '../models/runtime/device.ts';
 import { runLanes } from './batching.ts';
@@ -38,11 +38,18 @@ export interface ModelsSettings {
   readonly adjoint?: AdjointChoice;
   /** Type of the warps' places; by default what the first device has. */
   readonly places?: AlignmentOptions['places'];
+  /** Graphs that are built already, of the same pack. */
+  readonly graphs?: PackGraphs;
 }
 
 /** What a provider computes places in: float64 where it has kernels for it. */
 export function placesOn(provider: ProviderName): AlignmentOptions['places'] {
   return provider === 'cpu' ? 'float64' : 'float32';
+}
+
+/** Which kernels the graphs for a provider count on. */
+export function kernelsOn(provider: ProviderName): Kernels {
+  return provider === 'cpu' ? 'cpu' : 'any';
 }
 
 type Feeds = Record<string, Tensor>;
@@ -60,6 +67,7 @@ export class PackModels implements SearchModels {
   readonly #devices: readonly Device[];
   readonly #adjoint: AdjointChoice;
   readonly #places: AlignmentOptions['places'];
+  readonly #graphs: PackGraphs;
   readonly #sessions = new Map<string, Promise<readonly Session[]>>();
   readonly #contexts = new Map<string, Promise<Float32Array>>();
 
@@ -70,6 +78,7 @@ export class PackModels implements SearchModels {
     this.#devices = devices;
     this.#adjoint = settings.adjoint ?? 'by-lane';
     this.#places = settings.places ?? placesOn(devices[0]!.provider);
+    this.#graphs = settings.graphs ?? new PackGraphs(parts, kernelsOn(devices[0]!.provider));
     this.latentShape = parts.latentShape;
     this.cutoutSize = parts.referee.imageSize;
     this.alphasCumprod = alphasCumprod(parts.scheduler);
@@ -95,7 +104,7 @@ export class PackModels implements SearchModels {
     const { textEncoder } = this.parts;
     const context = (pick: (prompt: LanePrompt) => Float32Array): Tensor =>
       float([lanes, textEncoder.tokens, textEncoder.config.hidden_size], concatenate(prompts.map(pick)));
-    const sessions = await this.#load('guidance', () => graphs.guidanceGraph(this.parts));
+    const sessions = await this.#load('guidance', { kind: 'guidance' });
     const feeds: Feeds = {
       noisy: float([lanes, ...this.latentShape], noisy),
       timesteps: float([lanes], timesteps),
@@ -108,13 +117,13 @@ export class PackModels implements SearchModels {
   }
 
   async score({ lanes, latents, prompts }: ScoreInput): Promise<Float32Array> {
-    const sessions = await this.#load('score', () => graphs.scoreGraph(this.parts));
+    const sessions = await this.#load('score', { kind: 'score' });
     const feeds = { latents: float([lanes, ...this.latentShape], latents), ...this.#text(prompts) };
     return floats((await runLanes(sessions, feeds, lanes))['match']);
   }
 
   async decode(latents: Float32Array, lanes: number): Promise<Float32Array> {
-    const sessions = await this.#load('decode', () => graphs.decodeGraph(this.parts));
+    const sessions = await this.#load('decode', { kind: 'decode' });
     return floats(
       (await runLanes(sessions, { latents: float([lanes, ...this.latentShape], latents) }, lanes))['image'],
     );
@@ -133,10 +142,8 @@ export class PackModels implements SearchModels {
     const latents = float([lanes, ...this.latentShape], input.latents);
     const feeds = this.#refereeFeeds(input, input.cutouts, n);
     const options = this.#alignmentOptions(form, n);
-    const [stages] = await this.#load(graphName('stages', options), () => graphs.stagesGraph(this.parts, options));
-    const [referees] = await this.#load(graphName('referees', options), () =>
-      graphs.refereesGraph(this.parts, options),
-    );
+    const [stages] = await this.#load(graphName('stages', options), { kind: 'stages', options });
+    const [referees] = await this.#load(graphName('referees', options), { kind: 'referees', options });
     const outputs = await stages!.run({ latents, ...feeds });
     const { gradient } = await referees!.run({ image: outputs['image']!, ...feeds });
     const named = Object.entries({ ...outputs, gradient_image: gradient });
@@ -145,9 +152,7 @@ export class PackModels implements SearchModels {
 
   async #fused(input: AlignmentInput, form: Form): Promise<Feeds> {
     const options = this.#alignmentOptions(form, input.cutoutsPerLane);
-    const sessions = await this.#load(graphName('alignment', options), () =>
-      graphs.alignmentGraph(this.parts, options),
-    );
+    const sessions = await this.#load(graphName('alignment', options), { kind: 'alignment', options });
     const feeds: Feeds = {
       latents: float([input.lanes, ...this.latentShape], input.latents),
       ...this.#refereeFeeds(input, input.cutouts, input.cutoutsPerLane),
@@ -159,16 +164,14 @@ export class PackModels implements SearchModels {
   async #split(input: AlignmentInput, form: Form, size: number): Promise<Feeds> {
     const { lanes, cutoutsPerLane: n } = input;
     const latents = float([lanes, ...this.latentShape], input.latents);
-    const decoders = await this.#load('decode', () => graphs.decodeGraph(this.parts));
+    const decoders = await this.#load('decode', { kind: 'decode' });
     const { image } = await runLanes(decoders, { latents }, lanes);
     const total = new Float32Array(image!.data.length);
     const losses: Record<string, Float32Array> = {};
     for (let from = 0; from < n; from += size) {
       const count = Math.min(size, n - from);
       const options = this.#alignmentOptions(form, count);
-      const sessions = await this.#load(graphName('referees', options), () =>
-        graphs.refereesGraph(this.parts, options),
-      );
+      const sessions = await this.#load(graphName('referees', options), { kind: 'referees', options });
       const cutouts = cutoutRange(input.cutouts, { lanes, n, from, count });
       const outputs = await runLanes(sessions, { image: image!, ...this.#refereeFeeds(input, cutouts, count) }, lanes);
       const { gradient, ...rest } = outputs;
@@ -180,7 +183,7 @@ export class PackModels implements SearchModels {
           all.set(values.subarray(lane * count, (lane + 1) * count), lane * n + from);
       }
     }
-    const adjoints = await this.#load('decode-vjp', () => graphs.decodeVjpGraph(this.parts));
+    const adjoints = await this.#load('decode-vjp', { kind: 'decode-vjp' });
     const cotangent = float(image!.shape, total);
     const { gradient } = await runLanes(adjoints, { latents, 'cotangent.image': cotangent }, lanes);
     const perCutout = Object.entries(losses).map(([name, values]) => [name, float([lanes * n], values)] as const);
@@ -240,17 +243,17 @@ export class PackModels implements SearchModels {
   }
 
   async #encode(ids: readonly number[]): Promise<Float32Array> {
-    const [session] = await this.#load('encode-text', () => graphs.encodeTextGraph(this.parts));
+    const [session] = await this.#load('encode-text', { kind: 'encode-text' });
     const input_ids: Tensor = { dtype: 'int64', shape: [1, ids.length], data: BigInt64Array.from(ids, BigInt) };
     return floats((await session!.run({ input_ids }))['context']);
   }
 
   /** Sessions of a graph, one per device. */
-  #load(name: string, build: () => Graph): Promise<readonly Session[]> {
+  #load(name: string, graph: GraphRequest): Promise<readonly Session[]> {
     const known = this.#sessions.get(name);
     if (known) return known;
     const load = async (): Promise<readonly Session[]> => {
-      const model = writeModel(build());
+      const model = writeModel(this.#graphs.take(graph));
       return Promise.all(this.#devices.map((device) => device.load(model, { name, weightsRoot: '/' })));
     };
     const loading = load();

@@ -103,8 +103,9 @@ async function search(request: RunRequest, work: Search): Promise<{ succeeded: n
     log: (message) => onEvent({ type: 'note', run, message }),
   });
   const lanes = Math.min(request.lanes ?? DEFAULT_LANES, pending.length);
-  const { plan, bytes, adjoint } = await choosePlan(pack, devices, { lanes, items: pending });
-  const engine = await Engine.open(pack, devices.all, { plan, adjoint });
+  const chosen = await choosePlan(pack, devices, { lanes, items: pending });
+  const { plan, bytes } = chosen;
+  const engine = await Engine.open(pack, devices.all, chosen);
   await prepareRun(store, { ...work, specs: 'now' });
   const items = await remaining(store, spec, pending);
   onEvent({

@@ -1,6 +1,7 @@
 /**
  * @file Single layers, forward and input gradient, beside PyTorch: the same inputs on the same machine in the same run,
- * turn by turn, one thread on both sides. Results are compared before times are.
+ * turn by turn, one thread on both sides. Results are compared before times are. In a step results stay in the runtime, so
+ * a graph that is timed hands over one number of each; one that hands over all is compared first.
  *
  * Usage: tsx bench/layers.ts [--repeats 15] [--compile] [--python <interpreter that has torch and safetensors>]
  */
@@ -12,17 +13,15 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 
 import { vjpOrZeros } from '../models/autodiff/differentiate.ts';
-import type { Rule } from '../models/autodiff/rule.ts';
 import { attention } from '../models/nn/attention.ts';
-import { lowerGroupNorms } from '../models/nn/lower-group-norm.ts';
 import type { OwnAdjoint } from '../models/nn/own-adjoint.ts';
 import { warp } from '../models/nn/warp.ts';
 import { GraphBuilder } from '../models/onnx/builder.ts';
 import { elementCount, float32, type Tensor } from '../models/onnx/dtype.ts';
-import type { Node, Value } from '../models/onnx/graph.ts';
+import type { Value } from '../models/onnx/graph.ts';
 import * as op from '../models/onnx/ops.ts';
-import { optimise } from '../models/onnx/passes/optimise.ts';
 import { writeModel } from '../models/onnx/protobuf.ts';
+import { adjointRules, finished } from '../models/packs/kernels.ts';
 import { openDevice } from '../models/runtime/node-device.ts';
 import { writeSafetensors } from '../models/weights/write.ts';
 import { machine, median } from './machine.ts';
@@ -117,7 +116,7 @@ process.stdout.write(`${machine()}; one thread, median of ${repeats} calls in tu
 const folder = await mkdtemp(join(tmpdir(), 'referee-bench-'));
 await using pytorch = await openPyTorch('layers.py', flags.python);
 process.stdout.write(
-  `PyTorch ${pytorch.version}\n\n| layer, forward and input gradient | here | PyTorch eager | torch.compile | eager / here | compile / here |\n| --- | --- | --- | --- | --- | --- |\n`,
+  `PyTorch ${pytorch.version}\n\n| ${['layer, forward and input gradient', 'here', ...modes, ...modes.flatMap((mode) => [`${mode} / here by medians`, 'by smallest'])].join(' | ')} |\n| --- ${'| --- '.repeat(1 + 3 * modes.length)}|\n`,
 );
 const device = await openDevice({ provider: 'cpu', threads: 1, memory: 'fast' });
 try {
@@ -128,19 +127,22 @@ try {
 }
 
 async function measure(layer: Layer): Promise<void> {
-  const { model, outputShape } = graphOf(layer);
+  const whole = graphOf(layer, (_, value) => value);
   const x = layer.inputs['x']!;
-  const cotangent = uniform(outputShape, 99);
+  const cotangent = uniform(whole.outputShape, 99);
   const file = join(folder, `${layer.name.replace(' ', '-')}.safetensors`);
   await writeFile(file, writeSafetensors({ ...layer.inputs, cotangent }));
-  const session = await device.load(model, { name: layer.name, weightsRoot: '/' });
+  const compared = await device.load(whole.model, { name: `compared ${layer.name}`, weightsRoot: '/' });
+  const { output, gradient } = await compared.run({ x, cotangent });
+  await compared.release();
+  const own = { output: dot(output!, cotangent), gradient: dot(gradient!, x) };
+  const session = await device.load(graphOf(layer, corner).model, { name: layer.name, weightsRoot: '/' });
   const times: Record<'here' | PyTorchMode, number[]> = { here: [], eager: [], compile: [] };
   // The first calls warm up, and compile.
   for (let call = -3; call < repeats; call += 1) {
     const before = await secondsOf(layer.name);
-    const { output, gradient } = await session.run({ x, cotangent });
+    await session.run({ x, cotangent });
     const seconds = (await secondsOf(layer.name)) - before;
-    const own = { output: dot(output!, cotangent), gradient: dot(gradient!, x) };
     if (call >= 0) times.here.push(seconds);
     for (const mode of modes) {
       const answer = await pytorch.ask({ layer: layer.name, mode, file }, answerSchema);
@@ -150,9 +152,10 @@ async function measure(layer: Layer): Promise<void> {
     }
   }
   await session.release();
-  const ratio = (mode: PyTorchMode): string =>
-    times[mode].length === 0 ? '-' : (median(times[mode]) / median(times.here)).toFixed(2);
-  const cells = [layer.what, ...Object.values(times).map(spread), ratio('eager'), ratio('compile')];
+  const ratio = (mode: PyTorchMode, by: (values: readonly number[]) => number): string =>
+    times[mode].length === 0 ? '-' : (by(times[mode]) / by(times.here)).toFixed(2);
+  const ratios = modes.flatMap((mode) => [ratio(mode, median), ratio(mode, (values) => Math.min(...values))]);
+  const cells = [layer.what, spread(times.here), ...modes.map((mode) => spread(times[mode])), ...ratios];
   process.stdout.write(`| ${cells.join(' | ')} |\n`);
 }
 
@@ -161,16 +164,20 @@ async function secondsOf(session: string): Promise<number> {
   return (await device.stats()).sessions[session]?.seconds ?? 0;
 }
 
-function graphOf({ name, inputs, append }: Layer): { model: Uint8Array; outputShape: number[] } {
+/** Of output and gradient a graph hands over what `part` makes of them. */
+function graphOf(
+  { name, inputs, append }: Layer,
+  part: (b: GraphBuilder, value: Value) => Value,
+): { model: Uint8Array; outputShape: number[] } {
   const b = new GraphBuilder(name);
   const x = b.input('x', 'float32', inputs['x']!.shape);
   const { output, adjoints = [] } = append(b, x);
   const cotangent = b.input('cotangent', 'float32', output.shape);
-  const overrides = new Map<Node, Rule>(adjoints.map(({ node, adjoint }) => [node, ({ g }, into) => adjoint(into, g)]));
+  const overrides = adjointRules(b, 'cpu', adjoints);
   const [gradient] = vjpOrZeros(b, [{ value: output, cotangent }], [x], { overrides });
-  b.output('output', output);
-  b.output('gradient', gradient!);
-  return { model: writeModel(optimise(lowerGroupNorms(b.build()))), outputShape: output.shape.map(Number) };
+  b.output('output', part(b, output));
+  b.output('gradient', part(b, gradient!));
+  return { model: writeModel(finished(b.build(), 'cpu')), outputShape: output.shape.map(Number) };
 }
 
 type Sums = Readonly<Record<'output' | 'gradient', number>>;
@@ -182,6 +189,12 @@ function check(layer: string, own: Sums, theirs: Sums): void {
       throw new Error(`${layer}: ${key}: ${own[key]} here, ${theirs[key]} in PyTorch`);
     }
   }
+}
+
+/** The first number alone. */
+function corner(b: GraphBuilder, value: Value): Value {
+  const all = (size: number): number[] => value.shape.map(() => size);
+  return op.slice(b, value, { starts: all(0), ends: all(1), axes: value.shape.map((_, axis) => axis) });
 }
 
 function dot({ data }: Tensor, other: Tensor): number {

@@ -66,8 +66,8 @@ const pack = await openPack('shapes');
 const tokenizer = await PromptTokenizer.open(pack);
 await using devices = await openDevices({ provider: 'cpu' });
 const lanes = Number(flags.lanes);
-const { plan, adjoint } = await choosePlan(pack, devices, { lanes, items: specs({}) });
-const engine = await Engine.open(pack, devices.all, { plan, adjoint });
+const chosen = await choosePlan(pack, devices, { lanes, items: specs({}) });
+const engine = await Engine.open(pack, devices.all, chosen);
 const bank = noiseBank(3 * engine.models.cutoutSize ** 2);
 const [height, width] = engine.imageSize;
 

@@ -23,8 +23,8 @@ const idle = process.memoryUsage().rss;
 const begun = performance.now();
 const pack = await openPack('shapes');
 await using devices = await openDevices({ provider: 'cpu', threads: 1 });
-const { plan, adjoint, bytes } = await choosePlan(pack, devices, { lanes: 8, items: [{ options: SHAPES_DEFAULTS }] });
-const engine = await Engine.open(pack, devices.all, { plan, adjoint });
+const chosen = await choosePlan(pack, devices, { lanes: 8, items: [{ options: SHAPES_DEFAULTS }] });
+const engine = await Engine.open(pack, devices.all, chosen);
 const opened = performance.now();
 await step(await stepLanes(engine, 1), engine.models);
 const ready = performance.now();
@@ -35,7 +35,7 @@ process.stdout.write('| lanes | step | guidance | alignment | rest | step per la
 process.stdout.write('| --- | --- | --- | --- | --- | --- | --- |\n');
 for (const lanes of [1, 8]) await measure(lanes);
 process.stdout.write(
-  `\nestimated for eight lanes: ${megabytes(bytes)}; before the pack was opened: ${megabytes(idle)}\n`,
+  `\nestimated for eight lanes: ${megabytes(chosen.bytes)}; before the pack was opened: ${megabytes(idle)}\n`,
 );
 
 async function measure(lanes: number): Promise<void> {

@@ -143,8 +143,12 @@ async function anotherRound(places: StatusPlaces, run: RunId, { execution, retry
   }
   const { items } = record;
   const plan = await planRound(places, run);
-  const wanted = plan.continued + plan.started + (retryFailed ? plan.failed : 0);
-  if (wanted === 0 && isSummedUp(execution))
+  // A batch that came to its end by itself has left no item open but those that failed without a record.
+  const isCancelled = execution?.state === 'cancelled';
+  const open = plan.continued + plan.started;
+  const failed = plan.failed + (isCancelled ? 0 : open);
+  const wanted = retryFailed ? failed : open;
+  if (wanted === 0 && (isSummedUp(execution) || (retryFailed && isCancelled)))
     return { run, items, rejected: 0, begun: 'nothing', plan, notes: nothingToDo(run, plan, retryFailed) };
   const round = nextRound(execution, retryFailed);
   const of = { run, items, packDigest: record.pack.digest };
@@ -153,8 +157,8 @@ async function anotherRound(places: StatusPlaces, run: RunId, { execution, retry
     : batchInput(of, {}, round);
   const { isAccepted } = await startBatch(remote, input);
   const notes = [
-    ...(retryFailed ? [`${plan.failed} failed items are searched again`] : []),
-    ...(retryFailed && wanted === plan.failed ? [] : [planText(plan)]),
+    ...(retryFailed ? [`${failed} failed items are searched again`] : []),
+    ...(retryFailed && open === 0 ? [] : [planText(plan)]),
     ...waiting(isAccepted),
   ];
   return { run, items, rejected: 0, begun: 'resumed', plan, notes };
@@ -178,7 +182,11 @@ export function planText({ continued, started, skipped, failed }: RoundPlan): st
   return `${continued} continue from a checkpoint, ${started} start, ${skipped} are there${rest}`;
 }
 
-function nothingToDo(run: string, { failed }: RoundPlan, retryFailed = false): string[] {
+function nothingToDo(run: string, { failed, continued, started }: RoundPlan, retryFailed = false): string[] {
+  const open = continued + started;
+  if (retryFailed && open > 0) {
+    return [`nothing to do: no item has failed; referee resume ${run} goes on with the ${open} that have no result`];
+  }
   if (retryFailed) return ['nothing to do: no item has failed'];
   if (failed === 0) return ['nothing to do: every image is there'];
   return [`nothing to do: every item has a result; referee retry ${run} searches the ${failed} failed ones again`];

@@ -17,7 +17,7 @@ export interface SheetCell {
   readonly image?: Rgb8;
   /** Usually the prompt. Wrapped, and cut after three lines. */
   readonly label: string;
-  /** A short second label under it, such as seed and score. */
+  /** A second label under it, such as seed and scores. Wrapped, and cut after two lines. */
   readonly note?: string;
 }
 
@@ -34,6 +34,7 @@ const FONTS = ['latin', 'latin-ext', 'cyrillic', 'cyrillic-ext'].map((part) => (
 const FONT_SIZE = 13;
 const LINE_HEIGHT = 17;
 const LABEL_LINES = 3;
+const NOTE_LINES = 2;
 const GAP = 12;
 const IMAGE_SIDE = 192;
 const COLOURS = { paper: '#ffffff', ink: '#1a1a1a', faint: '#767676', empty: '#eeeeee' };
@@ -55,7 +56,7 @@ export async function encodeContactSheet(
   }
   const { createCanvas, ImageData, GlobalFonts } = await import('@napi-rs/canvas');
   registerFonts(GlobalFonts);
-  const cellHeight = IMAGE_SIDE + (LABEL_LINES + 1) * LINE_HEIGHT + GAP;
+  const cellHeight = IMAGE_SIDE + (LABEL_LINES + NOTE_LINES) * LINE_HEIGHT + GAP;
   const width = GAP + columns * (IMAGE_SIDE + GAP);
   const height = GAP + Math.ceil(cells.length / columns) * cellHeight;
   const context = createCanvas(width, height).getContext('2d');
@@ -90,19 +91,21 @@ function drawImage(context: Canvas.SKRSContext2D, image: Rgb8, { x, y, createCan
 }
 
 function drawLabel(context: Canvas.SKRSContext2D, { label, note }: SheetCell, x: number, y: number): void {
-  const lines = wrapped(label, (line) => context.measureText(line).width <= IMAGE_SIDE);
-  context.fillStyle = COLOURS.ink;
-  for (const [i, line] of lines.entries()) context.fillText(line, x, y + i * LINE_HEIGHT);
-  context.fillStyle = COLOURS.faint;
-  if (note !== undefined) context.fillText(note, x, y + lines.length * LINE_HEIGHT);
+  const fits = (line: string): boolean => context.measureText(line).width <= IMAGE_SIDE;
+  const labels = wrapped(label, fits, LABEL_LINES);
+  const notes = wrapped(note ?? '', fits, NOTE_LINES);
+  for (const [i, line] of [...labels, ...notes].entries()) {
+    context.fillStyle = i < labels.length ? COLOURS.ink : COLOURS.faint;
+    context.fillText(line, x, y + i * LINE_HEIGHT);
+  }
 }
 
-/** At most LABEL_LINES lines that fit; what is left out shows as an ellipsis. Words longer than a line are broken. */
-export function wrapped(text: string, fits: (line: string) => boolean): string[] {
+/** At most `limit` lines that fit; what is left out shows as an ellipsis. Words longer than a line are broken. */
+export function wrapped(text: string, fits: (line: string) => boolean, limit: number): string[] {
   const lines: string[] = [];
   let rest = text.replace(/\s+/g, ' ').trim();
-  while (rest !== '' && lines.length < LABEL_LINES) {
-    const isLast = lines.length === LABEL_LINES - 1;
+  while (rest !== '' && lines.length < limit) {
+    const isLast = lines.length === limit - 1;
     if (fits(rest)) return [...lines, rest];
     const suffix = isLast ? '…' : '';
     let end = longestPrefix(rest, (line) => fits(line + suffix));

@@ -82,8 +82,8 @@ export async function openBench(
   });
   try {
     const items = [{ options: packDefaults(pack) }];
-    const { plan, adjoint } = await choosePlan(pack, devices, { lanes: slots, items, isOpen: true });
-    const engine = await Engine.open(pack, devices.all, { plan, adjoint });
+    const chosen = await choosePlan(pack, devices, { lanes: slots, items, isOpen: true });
+    const engine = await Engine.open(pack, devices.all, chosen);
     await selfTest(engine);
     let lose: (error: RefereeError) => void = () => undefined;
     const lost = new Promise<never>((_, reject) => (lose = reject));

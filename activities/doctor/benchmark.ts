@@ -38,8 +38,8 @@ export async function benchmark(request: BenchmarkRequest): Promise<Benchmark> {
   const pack = await openPack(request.pack);
   await using devices = await openDevices({ provider, ...(threads !== undefined && { threads }) });
   const options = packDefaults(pack);
-  const { plan, adjoint } = await choosePlan(pack, devices, { lanes, items: [{ options }] });
-  const engine = await Engine.open(pack, devices.all, { plan, adjoint });
+  const chosen = await choosePlan(pack, devices, { lanes, items: [{ options }] });
+  const engine = await Engine.open(pack, devices.all, chosen);
   await selfTest(engine);
   const startSeconds = (performance.now() - begun) / 1000;
   const steps = [];
@@ -62,7 +62,7 @@ export async function benchmark(request: BenchmarkRequest): Promise<Benchmark> {
     provider: devices.provider,
     threads: devices.all.length,
     deviceClass: devices.deviceClass,
-    plan: plan.kind,
+    plan: chosen.plan.kind,
     cutouts: options.cutouts,
     startSeconds,
     endSeconds: await measureEnd(engine),

@@ -107,8 +107,9 @@ async function open(provider: ProviderName, threads: number | undefined): Promis
 async function checkOpened(opened: Opened, pack: Pack, { lanes, signal }: ProvidersRequest): Promise<Checked> {
   const { provider, all } = opened;
   const begun = performance.now();
-  const { plan, adjoint, bytes } = await choosePlan(pack, opened, { lanes, items: [{ options: packDefaults(pack) }] });
-  const engine = await Engine.open(pack, all, { plan, adjoint });
+  const chosen = await choosePlan(pack, opened, { lanes, items: [{ options: packDefaults(pack) }] });
+  const { plan, bytes } = chosen;
+  const engine = await Engine.open(pack, all, chosen);
   await selfTest(engine);
   const startSeconds = (performance.now() - begun) / 1000;
   const placements = await opened.placement?.();

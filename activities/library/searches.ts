@@ -37,12 +37,12 @@ export async function* searchAll(job: SearchJob): AsyncGenerator<OptimiseEvent, 
   });
   if (settings.signal.aborted) return;
   const items = known.length > 0 ? known : [first];
-  const { plan, adjoint } = await choosePlan(pack, devices, {
+  const chosen = await choosePlan(pack, devices, {
     lanes: settings.lanes,
     items,
     isOpen: known.length === 0,
   });
-  const engine = await Engine.open(pack, devices.all, { plan, adjoint });
+  const engine = await Engine.open(pack, devices.all, chosen);
   const { latentShape } = engine.models;
   const place = { store, run, packDigest: pack.digest, deviceClass: devices.deviceClass, latentShape };
   yield* optimise(engine, place, beginningWith(first, source), settings);

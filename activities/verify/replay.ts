@@ -116,8 +116,8 @@ class Replay {
     const specOf = (index: number): Promise<ItemSpec> => specs.open({ run, item: this.#items.ids[index]!, index });
     const first = await Promise.all(picks.slice(0, lanes).map(specOf));
     const isOpen = picks.length > first.length;
-    const { plan, adjoint } = await choosePlan(pack, devices, { lanes, items: first, isOpen });
-    const engine = await Engine.open(pack, devices.all, { plan, adjoint });
+    const chosen = await choosePlan(pack, devices, { lanes, items: first, isOpen });
+    const engine = await Engine.open(pack, devices.all, chosen);
     const { latentShape } = engine.models;
     const { deviceClass } = devices;
     const memory = { store: this.#memory, run, packDigest: pack.digest, deviceClass, latentShape };

@@ -3,11 +3,13 @@
  * masks and in the first token of the text, so they are two rows of one batch: half the kernels, products twice as tall,
  * and an image's keys and values are there once for the queries of both.
  *
+ * Tokens come first, [T, rows, C], for the attention's products; rows are those of matching, then those of generation.
+ *
  * What no image has reached yet (the first self-attention, the text's first feed forward) is computed once per lane, not
  * per cutout; of the last layer only the matching queries and the generating text are continued.
  */
 import { RefereeError } from '../../errors.ts';
-import { paddingMask } from '../nn/attention.ts';
+import { paddingMask, reorderTokens } from '../nn/attention.ts';
 import { sizeOf } from '../nn/linear.ts';
 import { layerNorm } from '../nn/norm.ts';
 import type { Scope } from '../nn/scope.ts';
@@ -18,7 +20,7 @@ import * as op from '../onnx/ops.ts';
 import { dimProduct, dimQuotient, type Dim } from '../onnx/shapes.ts';
 import type { Blip2Config, QFormerConfig } from './blip2-config.ts';
 import { attentionBlock, embedText, feedForward, querySuffix } from './blip2-qformer.ts';
-import { generationMask, languageModelHead, matchingHead, queryTokens } from './blip2.ts';
+import { generationMask, languageModelHead, matchingHead } from './blip2.ts';
 
 export interface JointInput {
   /** Output of `visionTower` for all cutouts, lane-major, [B n, N, D]. */
@@ -44,14 +46,17 @@ const TASKS = 2;
 interface Pass {
   readonly b: GraphBuilder;
   readonly config: QFormerConfig;
+  /** [N, B n, D] */
   readonly image: Value;
+  /** B n */
+  readonly images: Dim;
   /** Q and T: queries and tokens of a text. */
   readonly sizes: { readonly queries: number; readonly texts: number };
-  /** Rows of lanes [2 B, ...] to rows of cutouts [2 B n, ...]. */
-  readonly perCutout: (x: Value) => Value;
+  /** Rows of lanes, 2 B along `axis`, to rows of cutouts, 2 B n. */
+  readonly perCutout: (x: Value, axis: number) => Value;
 }
 
-/** [rows, Q, C] and [rows, T, C] */
+/** [Q, rows, C] and [T, rows, C] */
 interface Tokens {
   readonly queries: Value;
   readonly text: Value;
@@ -63,50 +68,61 @@ export function matchAndGenerate(b: GraphBuilder, scope: Scope, config: Blip2Con
   const { qformer_config: qformerConfig, num_query_tokens: queries } = config;
   const [lanes] = ids.shape as [Dim];
   const texts = sizeOf(ids, 1);
+  const images = image.shape[0]!;
+  const copies = cutoutsPerLane(images, lanes);
   const pass: Pass = {
     b,
     config: qformerConfig,
-    image,
+    image: reorderTokens(b, image),
+    images,
     sizes: { queries, texts },
-    perCutout: (x) => repeatTasks(b, x, lanes, cutoutsPerLane(image.shape[0]!, lanes)),
+    perCutout: (x, axis) => repeatAlong(b, x, { axis, copies }),
   };
-  const pairs = op.concat(b, [op.unsqueeze(b, ids, [1]), op.unsqueeze(b, decoderIds, [1])], 1);
-  const rows = dimProduct([lanes, TASKS]);
-  const text = embedText(b, scope, qformerConfig, op.reshape(b, pairs, [rows, texts]));
-  const tokens = op.concat(b, [queryTokens(b, scope, config, rows), text], 1);
+  const rows = dimProduct([TASKS, lanes]);
+  const text = reorderTokens(b, embedText(b, scope, qformerConfig, op.concat(b, [ids, decoderIds], 0)));
+  const tokens = op.concat(b, [queryTokens(b, scope, config, rows), text], 0);
   const masks = taskMasks(b, mask, queries, texts);
   const last = scope.enter(b, 'qformer', (w) => layers(pass, w, tokens, masks));
   return {
-    logits: b.scope('itm', () => matchingHead(b, scope, last.queries)),
-    scores: b.scope('itg', () => languageModelHead(b, scope, config, last.text)),
+    logits: b.scope('itm', () => matchingHead(b, scope, reorderTokens(b, last.queries))),
+    scores: b.scope('itg', () => languageModelHead(b, scope, config, reorderTokens(b, last.text))),
   };
 }
 
-/** -> the matching queries [B n, Q, C] and the generating text [B n, T, C] after the last layer. */
+/** [Q, rows, C] */
+function queryTokens(b: GraphBuilder, scope: Scope, config: Blip2Config, rows: Dim): Value {
+  const { num_query_tokens: queries } = config;
+  const width = config.qformer_config.hidden_size;
+  const tokens = op.reshape(b, scope.get(b, 'query_tokens', [1, queries, width]), [queries, 1, width]);
+  return op.expand(b, tokens, [queries, rows, width]);
+}
+
+/** -> the matching queries [Q, B n, C] and the generating text [T, B n, C] after the last layer. */
 function layers(pass: Pass, root: Scope, tokens: Value, masks: Value): Tokens {
-  const { b, config, image, sizes, perCutout } = pass;
+  const { b, config, images, sizes, perCutout } = pass;
   const count = config.num_hidden_layers;
   const layer = (index: number, append: (w: Scope) => Tokens): Tokens =>
     root.enter(b, `encoder.layer.${index}`, append);
   const seesImage = (index: number): boolean => index % config.cross_attention_frequency === 0;
   const start = root.enter(b, 'layernorm', (w) => layerNorm(b, w, tokens, config.layer_norm_eps));
-  const masksOfCutouts = perCutout(masks);
+  const masksOfCutouts = perCutout(masks, 0);
   let parts: Tokens | undefined;
   for (let index = 0; index < count; index += 1) {
     const isLast = index === count - 1;
     const before = parts;
     parts = layer(index, (w) => {
-      const x = before ? op.concat(b, [before.queries, before.text], 1) : start;
+      const x = before ? op.concat(b, [before.queries, before.text], 0) : start;
       const mask = before ? masksOfCutouts : masks;
-      const attended = w.enter(b, 'attention', (own) => attentionBlock(b, own, config, { x, memory: x, mask }));
+      const block = { x, memory: x, mask, order: 'tokens-first' } as const;
+      const attended = w.enter(b, 'attention', (own) => attentionBlock(b, own, config, block));
       // Up to here the first layer has rows of lanes, and its text goes on with them.
-      const whole = before ? attended : perCutout(attended);
-      const { queries, text } = isLast ? ofTheirTask(b, whole, image, sizes) : apart(b, whole, sizes);
+      const whole = before ? attended : perCutout(attended, 1);
+      const { queries, text } = isLast ? ofTheirTask(b, apart(b, whole, sizes), images) : apart(b, whole, sizes);
       const informed = seesImage(index) ? readImage(pass, w, queries) : queries;
       const feedText = (of: Value): Value => feedForward(b, w, config, { x: of, suffix: '' });
       return {
         queries: feedForward(b, w, config, { x: informed, suffix: querySuffix(w) }),
-        text: before || isLast ? feedText(text) : perCutout(feedText(apart(b, attended, sizes).text)),
+        text: before || isLast ? feedText(text) : perCutout(feedText(apart(b, attended, sizes).text), 1),
       };
     });
   }
@@ -115,30 +131,28 @@ function layers(pass: Pass, root: Scope, tokens: Value, masks: Value): Tokens {
 }
 
 /** Both tasks' queries of an image are the queries of one cross-attention. */
-function readImage({ b, config, image }: Pass, layer: Scope, queries: Value): Value {
-  const [count, width] = [sizeOf(queries, 1), sizeOf(queries, 2)];
-  const images = image.shape[0]!;
-  const perImage = queries.shape[0] === images ? count : TASKS * count;
-  const x = op.reshape(b, queries, [images, perImage, width]);
-  const informed = layer.enter(b, 'crossattention', (w) => attentionBlock(b, w, config, { x, memory: image }));
+function readImage({ b, config, image, images }: Pass, layer: Scope, queries: Value): Value {
+  const [count, width] = [sizeOf(queries, 0), sizeOf(queries, 2)];
+  const perImage = queries.shape[1] === images ? count : TASKS * count;
+  const x = op.reshape(b, queries, [perImage, images, width]);
+  const block = { x, memory: image, order: 'tokens-first' } as const;
+  const informed = layer.enter(b, 'crossattention', (w) => attentionBlock(b, w, config, block));
   return op.reshape(b, informed, queries.shape);
 }
 
 function apart(b: GraphBuilder, x: Value, { queries, texts }: Pass['sizes']): Tokens {
-  const [ofQueries, ofText] = op.split(b, x, [queries, texts], 1) as [Value, Value];
+  const [ofQueries, ofText] = op.split(b, x, [queries, texts], 0) as [Value, Value];
   return { queries: ofQueries, text: ofText };
 }
 
-/** [2 B n, Q + T, C] -> matching's queries, generation's text. */
-function ofTheirTask(b: GraphBuilder, x: Value, image: Value, { queries, texts }: Pass['sizes']): Tokens {
-  const pairs = op.reshape(b, x, [image.shape[0]!, TASKS * (queries + texts), sizeOf(x, 2)]);
-  const [matching, , , generation] = op.split(b, pairs, [queries, texts, queries, texts], 1) as [
-    Value,
-    Value,
-    Value,
-    Value,
-  ];
-  return { queries: matching, text: generation };
+/** Rows of both tasks, 2 B n -> matching's queries, generation's text, B n. */
+function ofTheirTask(b: GraphBuilder, { queries, text }: Tokens, images: Dim): Tokens {
+  const rowsOf = (x: Value, task: number): Value => {
+    const [count, width] = [sizeOf(x, 0), sizeOf(x, 2)];
+    const tasks = op.reshape(b, x, [count, TASKS, images, width]);
+    return op.squeeze(b, op.slice(b, tasks, { starts: [task], ends: [task + 1], axes: [1] }), [1]);
+  };
+  return { queries: rowsOf(queries, 0), text: rowsOf(text, 1) };
 }
 
 /** mask [B, T] -> what is added to the scores of both tasks, [2 B, 1, Q + T, Q + T]. */
@@ -148,15 +162,16 @@ function taskMasks(b: GraphBuilder, mask: Value, queries: number, texts: number)
   const ones = op.expand(b, b.constant(int64([1], [1, 1])), [lanes, queries]);
   const padding = paddingMask(b, op.concat(b, [ones, mask], 1));
   const none = b.constant(float32(new Float32Array(length * length), [1, 1, length, length]), 'mask');
-  const tasks = op.concat(b, [none, generationMask(b, { queries, length })], 1);
-  return op.reshape(b, op.add(b, tasks, padding), [dimProduct([lanes, TASKS]), 1, length, length]);
+  const tasks = op.concat(b, [none, generationMask(b, { queries, length })], 0);
+  const both = op.add(b, tasks, op.reshape(b, padding, [1, lanes, 1, length]));
+  return op.reshape(b, both, [dimProduct([TASKS, lanes]), 1, length, length]);
 }
 
-function repeatTasks(b: GraphBuilder, x: Value, lanes: Dim, cutouts: number): Value {
-  const [, ...rest] = x.shape;
-  const perLane = op.reshape(b, x, [lanes, 1, TASKS, ...rest]);
-  const repeated = op.expand(b, perLane, [lanes, cutouts, TASKS, ...rest]);
-  return op.reshape(b, repeated, [dimProduct([lanes, cutouts, TASKS]), ...rest]);
+/** Every row along `axis` so many times in succession. */
+function repeatAlong(b: GraphBuilder, x: Value, { axis, copies }: { axis: number; copies: number }): Value {
+  const [before, rows, behind] = [x.shape.slice(0, axis), x.shape[axis]!, x.shape.slice(axis + 1)];
+  const repeated = op.expand(b, op.unsqueeze(b, x, [axis + 1]), [...before, rows, copies, ...behind]);
+  return op.reshape(b, repeated, [...before, dimProduct([rows, copies]), ...behind]);
 }
 
 function cutoutsPerLane(images: Dim, lanes: Dim): number {

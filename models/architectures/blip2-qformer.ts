@@ -5,7 +5,7 @@
  */
 import { RefereeError } from '../../errors.ts';
 import { activation } from '../nn/activation.ts';
-import { attention } from '../nn/attention.ts';
+import { attention, type TokenOrder } from '../nn/attention.ts';
 import { linear, sizeOf } from '../nn/linear.ts';
 import { layerNorm } from '../nn/norm.ts';
 import type { Scope } from '../nn/scope.ts';
@@ -80,6 +80,7 @@ export interface AttentionBlock {
   readonly x: Value;
   readonly memory: Value;
   readonly mask?: Value | undefined;
+  readonly order?: TokenOrder | undefined;
 }
 
 /** norm(attention(x, memory) + x) */
@@ -87,7 +88,7 @@ export function attentionBlock(
   b: GraphBuilder,
   weights: Scope,
   config: QFormerConfig,
-  { x, memory, mask }: AttentionBlock,
+  { x, memory, mask, order }: AttentionBlock,
 ): Value {
   const mixed = weights.enter(b, 'attention', (w) => {
     const projected = (name: string, value: Value): Value =>
@@ -98,6 +99,7 @@ export function attentionBlock(
       value: projected('value', memory),
       heads: config.num_attention_heads,
       mask,
+      order,
     });
   });
   return weights.enter(b, 'output', (w) => addAndNorm(b, w, config, { x: mixed, residual: x }));

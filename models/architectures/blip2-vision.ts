@@ -4,9 +4,9 @@
  */
 import { RefereeError } from '../../errors.ts';
 import { activation } from '../nn/activation.ts';
-import { attention } from '../nn/attention.ts';
+import { attention, reorderTokens } from '../nn/attention.ts';
 import { convolution } from '../nn/convolution.ts';
-import { linear, sizeOf } from '../nn/linear.ts';
+import { linear, linearParts, sizeOf } from '../nn/linear.ts';
 import { layerNorm } from '../nn/norm.ts';
 import type { Scope } from '../nn/scope.ts';
 import type { GraphBuilder } from '../onnx/builder.ts';
@@ -27,9 +27,11 @@ export function visionTower(b: GraphBuilder, scope: Scope, config: Blip2VisionCo
     const x = hidden;
     hidden = scope.enter(b, `encoder.layers.${layer}`, (w) => encoderLayer(b, w, config, x));
   }
-  return scope.enter(b, 'post_layernorm', (w) => layerNorm(b, w, hidden, epsilon));
+  const normed = scope.enter(b, 'post_layernorm', (w) => layerNorm(b, w, hidden, epsilon));
+  return reorderTokens(b, normed);
 }
 
+/** -> [1 + patches, B, hidden_size]: inside the tower tokens come first. */
 function embed(b: GraphBuilder, weights: Scope, config: Blip2VisionConfig, pixels: Value): Value {
   const { hidden_size: width, patch_size: patch } = config;
   const batch = pixels.shape[0]!;
@@ -37,10 +39,14 @@ function embed(b: GraphBuilder, weights: Scope, config: Blip2VisionConfig, pixel
     convolution(b, w, pixels, { channels: width, kernel: patch, stride: patch, padding: 0 }),
   );
   const patches = sizeOf(tiles, 2) * sizeOf(tiles, 3);
-  const rows = op.transposeMatrix(b, op.reshape(b, tiles, [batch, width, patches]));
-  const first = op.expand(b, weights.get(b, 'class_embedding', [1, 1, width]), [batch, 1, width]);
-  const positions = weights.get(b, 'position_embedding', [1, patches + 1, width]);
-  return op.add(b, op.concat(b, [first, rows], 1), positions);
+  const tokens = op.transpose(b, op.reshape(b, tiles, [batch, width, patches]), [2, 0, 1]);
+  const first = op.expand(b, weights.get(b, 'class_embedding', [1, 1, width]), [1, batch, width]);
+  const positions = op.reshape(b, weights.get(b, 'position_embedding', [1, patches + 1, width]), [
+    patches + 1,
+    1,
+    width,
+  ]);
+  return op.add(b, op.concat(b, [first, tokens], 0), positions);
 }
 
 function encoderLayer(b: GraphBuilder, weights: Scope, config: Blip2VisionConfig, x: Value): Value {
@@ -48,9 +54,9 @@ function encoderLayer(b: GraphBuilder, weights: Scope, config: Blip2VisionConfig
   const act = activation(config.hidden_act);
   const normed = weights.enter(b, 'layer_norm1', (w) => layerNorm(b, w, x, epsilon));
   const attended = weights.enter(b, 'self_attn', (w) => {
-    const joint = w.enter(b, 'qkv', (p) => linear(b, p, normed, 3 * width));
-    const [query, key, value] = op.split(b, joint, [width, width, width], 2);
-    const mixed = attention(b, { query: query!, key: key!, value: value!, heads: config.num_attention_heads });
+    const [query, key, value] = w.enter(b, 'qkv', (p) => linearParts(b, p, normed, { parts: 3, features: width }));
+    const heads = config.num_attention_heads;
+    const mixed = attention(b, { query: query!, key: key!, value: value!, heads, order: 'tokens-first' });
     return w.enter(b, 'projection', (p) => linear(b, p, mixed, width));
   });
   const middle = op.add(b, x, attended);

@@ -3,7 +3,7 @@
  * forward. diffusers' Transformer2DModel with BasicTransformerBlock.
  */
 import { gelu } from '../nn/activation.ts';
-import { attention } from '../nn/attention.ts';
+import { attention, reorderTokens } from '../nn/attention.ts';
 import { linear, sizeOf } from '../nn/linear.ts';
 import { groupNorm, layerNorm } from '../nn/norm.ts';
 import type { Scope } from '../nn/scope.ts';
@@ -37,14 +37,16 @@ export function transformer2d(b: GraphBuilder, weights: Scope, x: Value, options
   const normed = weights.enter(b, 'norm', (w) =>
     groupNorm(b, w, x, { groups: options.groups, epsilon: GROUP_NORM_EPSILON }),
   );
-  const tokens = op.transposeMatrix(b, op.reshape(b, normed, [batch, channels, height * width]));
+  // Tokens first: [pixels, B, C].
+  const tokens = op.transpose(b, op.reshape(b, normed, [batch, channels, height * width]), [2, 0, 1]);
+  const inner = { ...options, context: reorderTokens(b, options.context) };
   let hidden = weights.enter(b, 'proj_in', (w) => linear(b, w, tokens, channels));
   for (let layer = 0; layer < options.layers; layer += 1) {
     const input = hidden;
-    hidden = weights.enter(b, `transformer_blocks.${layer}`, (w) => transformerBlock(b, w, input, options));
+    hidden = weights.enter(b, `transformer_blocks.${layer}`, (w) => transformerBlock(b, w, input, inner));
   }
   const out = weights.enter(b, 'proj_out', (w) => linear(b, w, hidden, channels));
-  return op.add(b, x, op.reshape(b, op.transposeMatrix(b, out), [batch, channels, height, width]));
+  return op.add(b, x, op.reshape(b, op.transpose(b, out, [1, 2, 0]), [batch, channels, height, width]));
 }
 
 function transformerBlock(b: GraphBuilder, weights: Scope, x: Value, options: Transformer): Value {
@@ -73,6 +75,7 @@ function attentionLayer(
     key: projected('to_k', memory),
     value: projected('to_v', memory),
     heads,
+    order: 'tokens-first',
   });
   return projected('to_out.0', mixed);
 }

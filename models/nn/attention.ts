@@ -12,8 +12,14 @@ import { sizeOf } from './linear.ts';
 /** What a masked score is lowered by: far below any score, and two of them still have a finite sum. */
 const MASKED = -1e30;
 
+/**
+ * Order of the axes of tokens: rows of a batch one after the other, [B, T, C], or tokens first, [T, B, C]. With tokens first
+ * onnxruntime's products on CPUs read every head where it lies, forwards and backwards; otherwise it is copied first.
+ */
+export type TokenOrder = 'rows-first' | 'tokens-first';
+
 export interface AttentionInput {
-  /** [B, Tq, C] */
+  /** [B, Tq, C], or [Tq, B, C] with tokens first. */
   readonly query: Value;
   /** [B, Tk, C] */
   readonly key: Value;
@@ -22,13 +28,21 @@ export interface AttentionInput {
   readonly heads: number;
   /** Added to the scores [B, heads, Tq, Tk]; any shape that broadcasts to it. */
   readonly mask?: Value | undefined;
+  /** `rows-first` by default. */
+  readonly order?: TokenOrder | undefined;
 }
 
-/** -> [B, Tq, Cv]. Head i works on the i-th of `heads` equal slices of the channels. */
-export function attention(b: GraphBuilder, { query, key, value, heads, mask }: AttentionInput): Value {
+/** -> [B, Tq, Cv], or [Tq, B, Cv] with tokens first. Head i works on the i-th of `heads` equal slices of the channels. */
+export function attention(b: GraphBuilder, { query, key, value, heads, mask, order }: AttentionInput): Value {
   const width = headWidth(query, heads);
   // A factor right behind a product is taken into it by onnxruntime, forwards and backwards.
   const scaled = (product: Value): Value => op.mulScalar(b, product, 1 / Math.sqrt(width));
+  if (order === 'tokens-first') {
+    const apart = (x: Value): Value => splitTokens(b, x, heads);
+    const scores = scaled(op.matMul(b, apart(query), op.transposeMatrix(b, apart(key))));
+    const weights = op.softmax(b, mask ? op.add(b, scores, mask) : scores);
+    return joinTokens(b, op.matMul(b, weights, apart(value)));
+  }
   if (heads === 1 && !mask) {
     return op.matMul(b, op.softmax(b, scaled(op.matMul(b, query, op.transposeMatrix(b, key)))), value);
   }
@@ -54,6 +68,23 @@ function splitHeads(b: GraphBuilder, x: Value, heads: number, form: 'rows' | 'tr
 function joinHeads(b: GraphBuilder, x: Value): Value {
   const merged = op.transpose(b, x, [0, 2, 1, 3]);
   return op.reshape(b, merged, [x.shape[0]!, x.shape[2]!, sizeOf(x, 1) * sizeOf(x, 3)]);
+}
+
+/** [T, B, C] -> [B, heads, T, C / heads] */
+function splitTokens(b: GraphBuilder, x: Value, heads: number): Value {
+  const split = op.reshape(b, x, [x.shape[0]!, x.shape[1]!, heads, headWidth(x, heads)]);
+  return op.transpose(b, split, [1, 2, 0, 3]);
+}
+
+/** [B, heads, T, d] -> [T, B, heads d] */
+function joinTokens(b: GraphBuilder, x: Value): Value {
+  const merged = op.transpose(b, x, [2, 0, 1, 3]);
+  return op.reshape(b, merged, [x.shape[2]!, x.shape[0]!, sizeOf(x, 1) * sizeOf(x, 3)]);
+}
+
+/** Exchanges rows and tokens: [B, T, C] to [T, B, C], or back. */
+export function reorderTokens(b: GraphBuilder, x: Value): Value {
+  return op.transpose(b, x, [1, 0, 2]);
 }
 
 /** Mask [1, 1, rows, columns] that is 0 where `sees(row, column)`, for what is known when the graph is built. */

@@ -13,6 +13,7 @@ import type { Value } from '../onnx/graph.ts';
 import * as op from '../onnx/ops.ts';
 import { dimQuotient, type Dim } from '../onnx/shapes.ts';
 import { RefereeError } from '../../errors.ts';
+import type { TakeRows } from './flagged-rows.ts';
 import { rotateHue } from './hue.ts';
 import { lastNode, type OwnAdjoint, type WithAdjoints } from './own-adjoint.ts';
 
@@ -34,12 +35,20 @@ const PLACES = [0, 1, 2, 1, 2, 3];
 /** Row h: which of the places come into use if the hue is the h-th of the order. */
 const IN_USE = [0, 1, 2, 3].map((h) => PLACES.map((place, i) => ((i < 3 ? place < h : place > h) ? 1 : 0)));
 
-/** x [B * n, 3, H, W], clamped to 0..1 before and after. */
-export function colourJitter(b: GraphBuilder, x: Value, { factors, order, flag }: JitterInputs): WithAdjoints {
+/**
+ * x [B * n, 3, H, W], clamped to 0..1 before and after. Where x is only some of the cutouts, `take` takes the same ones of
+ * the inputs.
+ */
+export function colourJitter(
+  b: GraphBuilder,
+  x: Value,
+  { factors, order, flag }: JitterInputs,
+  take: TakeRows = (value) => value,
+): WithAdjoints {
   const [cutouts, , height, width] = x.shape as [Dim, 3, number, number];
-  const blends = planBlends(b, factors, order);
-  const isOn = op.greater(b, op.reshape(b, flag, [cutouts, 1, 1]), b.scalar(0, flag.dtype));
-  const turns = op.reshape(b, op.slice(b, factors, { starts: [3], ends: [4], axes: [1] }), [cutouts, 1, 1]);
+  const blends = planBlends(b, { factors, order, take });
+  const isOn = op.greater(b, op.reshape(b, take(flag), [cutouts, 1, 1]), b.scalar(0, flag.dtype));
+  const turns = op.reshape(b, op.slice(b, take(factors), { starts: [3], ends: [4], axes: [1] }), [cutouts, 1, 1]);
   const adjoints: OwnAdjoint[] = [];
   const apply = (from: Value, blend: Blend): Value => {
     const blended = blendColours(b, from, { ...blend, height, width });
@@ -62,8 +71,12 @@ interface Blend {
   readonly meanWeight: Value;
 }
 
+interface BlendInputs extends Pick<JitterInputs, 'factors' | 'order'> {
+  readonly take: TakeRows;
+}
+
 /** The six places of the order. */
-function planBlends(b: GraphBuilder, factors: Value, order: Value): Blend[] {
+function planBlends(b: GraphBuilder, { factors, order, take }: BlendInputs): Blend[] {
   const [cutouts] = factors.shape as [Dim];
   const [lanes] = order.shape as [Dim];
   const perLane = dimQuotient(cutouts, lanes);
@@ -81,10 +94,11 @@ function planBlends(b: GraphBuilder, factors: Value, order: Value): Blend[] {
     op.reshape(b, chosen, [lanes, 1, 6, 3]),
   );
   const rows = op.matMul(b, op.reshape(b, perPlace, [cutouts, 6, 3]), b.constant(float32(COEFFICIENTS, [3, 10])));
-  const coefficients = op.add(b, rows, b.constant(float32([...IDENTITY, 0])));
+  const coefficients = take(op.add(b, rows, b.constant(float32([...IDENTITY, 0]))));
+  const [taken] = coefficients.shape as [Dim];
   return op.split(b, coefficients, [1, 1, 1, 1, 1, 1], 1).map((place): Blend => {
     const [matrix, meanWeight] = op.split(b, place, [9, 1], 2) as [Value, Value];
-    return { matrix: op.reshape(b, matrix, [cutouts, 3, 3]), meanWeight };
+    return { matrix: op.reshape(b, matrix, [taken, 3, 3]), meanWeight };
   });
 }
 

@@ -10,6 +10,7 @@ import { dimProduct, dimQuotient, type Dim } from '../onnx/shapes.ts';
 import { RefereeError } from '../../errors.ts';
 import { colourJitter } from './colour-jitter.ts';
 import { erase } from './erase.ts';
+import { onFlaggedRows, type TakeRows } from './flagged-rows.ts';
 import type { PlaceType } from './homography.ts';
 import type { OwnAdjoint, WithAdjoints } from './own-adjoint.ts';
 import { addNoise, normalise, type Normalisation } from './pixel-values.ts';
@@ -88,6 +89,11 @@ export interface CutoutOptions extends Normalisation {
   readonly adjoint: 'scatter' | { readonly gather: WarpWindows };
   /** What the affine warp finds outside the image: `zeros`; `border` with the scattering adjoint only. */
   readonly affinePadding?: 'zeros' | 'border';
+  /**
+   * Which cutouts the perspective and the jitter are computed for: `flagged` ones, a number that only run time knows, which
+   * not every provider has kernels for; or `all`, of which the others are dropped. The same numbers; `all` by default.
+   */
+  readonly rows?: 'all' | 'flagged';
 }
 
 /** Every stage as [B * n, 3, S, S]. */
@@ -112,7 +118,7 @@ export function cutouts(b: GraphBuilder, image: Value, inputs: CutoutInputs, opt
   const [lanes] = image.shape as [Dim];
   const [all, , size] = inputs.noise.shape as [Dim, number, number];
   const n = cutoutsPerLane(all, lanes);
-  const { adjoint, affinePadding = 'zeros' } = options;
+  const { adjoint, affinePadding = 'zeros', rows = 'all' } = options;
   const windows = adjoint === 'scatter' ? undefined : adjoint.gather;
   const adjoints: OwnAdjoint[] = [];
   const stage = (name: string, append: () => WithAdjoints): Value =>
@@ -122,6 +128,12 @@ export function cutouts(b: GraphBuilder, image: Value, inputs: CutoutInputs, opt
       return made.output;
     });
   const plain = (name: string, append: () => Value): Value => stage(name, () => ({ output: append(), adjoints: [] }));
+
+  const whereFlagged = (
+    x: Value,
+    flag: Value,
+    append: (part: Value, take: TakeRows) => WithAdjoints,
+  ): WithAdjoints => (rows === 'flagged' ? onFlaggedRows(b, x, flag, append) : append(x, (value) => value));
 
   const small = stage('pool', () => poolToSize(b, image, size));
   const pooled = stage('repeat', () => repeatRows(b, small, n));
@@ -134,19 +146,23 @@ export function cutouts(b: GraphBuilder, image: Value, inputs: CutoutInputs, opt
     ),
   );
   const perspective = stage('perspective', () =>
-    warp(
-      b,
-      affine,
-      { forward: inputs.perspective, inverse: inputs.perspectiveInverse, flag: inputs.perspectiveFlag },
-      { kind: 'perspective', ...(windows && { window: windows.perspective }) },
+    whereFlagged(affine, inputs.perspectiveFlag, (x, take) =>
+      warp(
+        b,
+        x,
+        {
+          forward: take(inputs.perspective),
+          inverse: take(inputs.perspectiveInverse),
+          flag: take(inputs.perspectiveFlag),
+        },
+        { kind: 'perspective', ...(windows && { window: windows.perspective }) },
+      ),
     ),
   );
   const jitter = stage('jitter', () =>
-    colourJitter(b, perspective, {
-      factors: inputs.jitterFactors,
-      order: inputs.jitterOrder,
-      flag: inputs.jitterFlag,
-    }),
+    whereFlagged(perspective, inputs.jitterFlag, (x, take) =>
+      colourJitter(b, x, { factors: inputs.jitterFactors, order: inputs.jitterOrder, flag: inputs.jitterFlag }, take),
+    ),
   );
   // What a lane's cutouts share is applied to all their channels at once.
   const perLane = (x: Value): Value => op.reshape(b, x, [lanes, 3 * n, size, size]);

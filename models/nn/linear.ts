@@ -22,6 +22,28 @@ export function linear(b: GraphBuilder, weights: Scope, x: Value, features: numb
   return op.reshape(b, op.gemm(b, rows, weight, bias, { transB: true }), [...leading, features]);
 }
 
+/**
+ * `linear` of [..., features * parts] in equal parts, each [..., features], as a product each: nothing is split up
+ * afterwards, nor put together for the adjoint.
+ */
+export function linearParts(
+  b: GraphBuilder,
+  weights: Scope,
+  x: Value,
+  { parts, features }: { readonly parts: number; readonly features: number },
+): Value[] {
+  const width = sizeOf(x, x.shape.length - 1);
+  const leading = x.shape.slice(0, -1);
+  const rows = op.reshape(b, x, [dimProduct(leading), width]);
+  const all = parts * features;
+  return Array.from({ length: parts }, (_, part) => {
+    const range = { from: part * features, count: features };
+    const weight = weights.getRows(b, 'weight', [all, width], range);
+    const bias = weights.has('bias') ? weights.getRows(b, 'bias', [all], range) : undefined;
+    return op.reshape(b, op.gemm(b, rows, weight, bias, { transB: true }), [...leading, features]);
+  });
+}
+
 /** An axis whose size must be known when the graph is built. */
 export function sizeOf(x: Value, axis: number): number {
   const size = x.shape[axis];

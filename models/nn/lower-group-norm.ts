@@ -9,19 +9,35 @@ import { AttributeReader } from '../onnx/graph.ts';
 import type { Graph, Node, Value } from '../onnx/graph.ts';
 import * as op from '../onnx/ops.ts';
 import { besideNode, rewrite } from '../onnx/passes/rewrite.ts';
+import { affine, givesStatistics, groupNormOf, standardise, standardiseWithVariance } from './standardise.ts';
+
+/** What group normalisations become: kernels of other normalisations (`standardise.ts`), or sums and products alone. */
+export type NormForm = 'kernels' | 'sums';
 
 /** The graph with every float32 GroupNormalization over a known number of channels taken apart. */
-export function lowerGroupNorms(graph: Graph): Graph {
+export function lowerGroupNorms(graph: Graph, form: NormForm = 'sums'): Graph {
+  const hasStatistics = graph.nodes.some(givesStatistics);
   return rewrite(graph, (node, { b }) => {
     const [x] = node.inputs;
     if (node.op !== 'GroupNormalization' || x?.dtype !== 'float32') return undefined;
     const channels = x.shape[1];
-    return typeof channels === 'number' ? [besideNode(b, node, () => lowered(b, node, channels))] : undefined;
+    if (typeof channels !== 'number') return undefined;
+    return [
+      besideNode(b, node, () => (form === 'kernels' && byKernels(b, node, hasStatistics)) || bySums(b, node, channels)),
+    ];
   });
 }
 
+/** Undefined where sizes besides the batch are not known. */
+function byKernels(b: GraphBuilder, node: Node, hasStatistics: boolean): Value | undefined {
+  const norm = groupNormOf(node);
+  if (!norm) return undefined;
+  const xhat = hasStatistics ? standardiseWithVariance(b, norm).xhat : standardise(b, norm);
+  return affine(b, op.reshape(b, xhat, norm.x.shape), norm.scale, norm.bias);
+}
+
 /** (x - mean) r gamma + beta, as [N, groups, channels of a group, pixels]; r = 1 / sqrt(variance + epsilon). */
-function lowered(b: GraphBuilder, node: Node, channels: number): Value {
+function bySums(b: GraphBuilder, node: Node, channels: number): Value {
   const [x, scale, bias] = node.inputs as readonly [Value, Value, Value];
   const attributes = new AttributeReader(node.attributes, `node ${node.name}`);
   const groups = attributes.int('num_groups', 1);

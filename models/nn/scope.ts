@@ -81,6 +81,27 @@ export class Scope {
    * @throws RefereeError `InvalidWeights` for a tensor that is missing, of another shape, or not of a float type
    */
   get(b: GraphBuilder, name: string, shape: readonly number[]): Value {
+    return this.#value(b, this.prefix + name, this.#entry(name, shape), shape);
+  }
+
+  /**
+   * The rows `from` up to `from + count` of a weight of this shape: a range of its bytes, so that no split copies what a
+   * product of all rows gave.
+   */
+  getRows(
+    b: GraphBuilder,
+    name: string,
+    shape: readonly number[],
+    { from, count }: { readonly from: number; readonly count: number },
+  ): Value {
+    const entry = this.#entry(name, shape);
+    const [rows, ...rest] = shape as [number, ...number[]];
+    const bytes = entry.length / rows;
+    const part = { ...entry, offset: entry.offset + from * bytes, length: count * bytes };
+    return this.#value(b, `${this.prefix}${name}[${from}:${from + count}]`, part, [count, ...rest]);
+  }
+
+  #entry(name: string, shape: readonly number[]): WeightEntry {
     const full = this.prefix + name;
     const entry = this.source.tensors.get(full);
     if (!entry) throw this.#problem(full, `is missing, expected shape ${quoted(shape)}`);
@@ -88,6 +109,10 @@ export class Scope {
       throw this.#problem(full, `has shape ${quoted(entry.shape)}, expected ${quoted(shape)}`);
     }
     if (!isFloat(entry.dtype)) throw this.#problem(full, `is of type ${entry.dtype}, expected a float type`);
+    return entry;
+  }
+
+  #value(b: GraphBuilder, full: string, entry: WeightEntry, shape: readonly number[]): Value {
     const { file, offset, length } = entry;
     const value = b.weight(this.#model + full, entry.dtype, shape, { file, offset, length });
     if (entry.dtype === 'float32') return value;

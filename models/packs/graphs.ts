@@ -8,19 +8,18 @@ import * as blip2 from '../architectures/blip2.ts';
 import { encodeText } from '../architectures/clip-text.ts';
 import { predict } from '../architectures/unet-2d-condition.ts';
 import { vjp } from '../autodiff/differentiate.ts';
-import type { Rule } from '../autodiff/rule.ts';
 import type { CutoutOptions, CutoutSizes } from '../nn/cutouts.ts';
 import { cutoutInputs, cutouts } from '../nn/cutouts.ts';
-import { lowerGroupNorms } from '../nn/lower-group-norm.ts';
 import type { OwnAdjoint } from '../nn/own-adjoint.ts';
 import { normalise } from '../nn/pixel-values.ts';
 import { poolToSize } from '../nn/pool-to-size.ts';
 import { Scope } from '../nn/scope.ts';
 import { GraphBuilder } from '../onnx/builder.ts';
-import type { Graph, Node, Value } from '../onnx/graph.ts';
+import type { Graph, Value } from '../onnx/graph.ts';
 import * as op from '../onnx/ops.ts';
-import { optimise } from '../onnx/passes/optimise.ts';
 import { dimProduct } from '../onnx/shapes.ts';
+import type { Kernels } from './kernels.ts';
+import { adjointRules, finished } from './kernels.ts';
 import type { PackParts } from './parts.ts';
 
 /** The lanes of a call. */
@@ -32,14 +31,14 @@ export function encodeTextGraph({ textEncoder }: PackParts): Graph {
   const ids = b.input('input_ids', 'int64', [LANES, textEncoder.tokens]);
   const scope = new Scope(textEncoder.weights, { model: 'text_encoder' });
   b.output('context', encodeText(b, scope, textEncoder.config, { ids }).lastHiddenState);
-  return finish(b);
+  return finished(b.build(), 'any');
 }
 
 /**
  * noisy [B, C, h, w], timesteps [B], context_null and context_prompt [B, T, D], guidance [B] -> output [B, C, h, w], the
  * diffusion model's o_u + g (o_c - o_u): one call on 2B rows.
  */
-export function guidanceGraph(parts: PackParts): Graph {
+export function guidanceGraph(parts: PackParts, kernels: Kernels = 'cpu'): Graph {
   const { unet, textEncoder, latentShape } = parts;
   const b = new GraphBuilder('guidance');
   const noisy = b.input('noisy', 'float32', [LANES, ...latentShape]);
@@ -58,29 +57,29 @@ export function guidanceGraph(parts: PackParts): Graph {
   const [unconditional, conditional] = [0, 1].map((half) => op.gather(b, halves, b.scalar(half, 'int64'), 0)) as [Value, Value];
   const scale = op.reshape(b, guidance, [LANES, 1, 1, 1]);
   b.output('output', op.add(b, unconditional, op.mul(b, scale, op.sub(b, conditional, unconditional))));
-  return finish(b);
+  return finished(b.build(), kernels);
 }
 
 /** latents [B, C, h, w] -> image [B, 3, H, W] in 0..1. */
-export function decodeGraph(parts: PackParts): Graph {
+export function decodeGraph(parts: PackParts, kernels: Kernels = 'cpu'): Graph {
   const b = new GraphBuilder('decode');
   b.output('image', decodeImage(b, parts, latentsInput(b, parts)));
-  return finish(b);
+  return finished(b.build(), kernels);
 }
 
 /** latents [B, C, h, w], cotangent.image [B, 3, H, W] -> gradient [B, C, h, w]. */
-export function decodeVjpGraph(parts: PackParts): Graph {
+export function decodeVjpGraph(parts: PackParts, kernels: Kernels = 'cpu'): Graph {
   const b = new GraphBuilder('decode-vjp');
   const latents = latentsInput(b, parts);
   const image = decodeImage(b, parts, latents);
   const cotangent = b.input('cotangent.image', 'float32', image.shape);
-  const [gradient] = vjp(b, [{ value: image, cotangent }], [latents]);
+  const [gradient] = vjp(b, [{ value: image, cotangent }], [latents], { overrides: adjointRules(b, kernels) });
   b.output('gradient', gradient ?? op.zerosLike(b, latents));
-  return finish(b);
+  return finished(b.build(), kernels);
 }
 
 /** latents [B, C, h, w], referee_ids and referee_mask [B, N] -> match [B]: probability that the picture shows the text. */
-export function scoreGraph(parts: PackParts): Graph {
+export function scoreGraph(parts: PackParts, kernels: Kernels = 'cpu'): Graph {
   const b = new GraphBuilder('score');
   const { referee } = parts;
   const latents = latentsInput(b, parts);
@@ -91,7 +90,7 @@ export function scoreGraph(parts: PackParts): Graph {
   const seen = scope.enter(b, 'vision_model', (w) => blip2.visionTower(b, w, referee.config.vision_config, pixels));
   const logits = blip2.matchingLogits(b, scope, referee.config, { image: seen, ids: text.ids, mask: text.mask });
   b.output('match', blip2.matchProbabilities(b, logits));
-  return finish(b);
+  return finished(b.build(), kernels);
 }
 
 export interface AlignmentOptions {
@@ -103,6 +102,10 @@ export interface AlignmentOptions {
   readonly adjoint: CutoutOptions['adjoint'];
   /** Type of the warps' places. */
   readonly places: NonNullable<CutoutSizes['places']>;
+  /** Which cutouts a step computes; by default `flagged` with places in float64, which CPUs have. */
+  readonly rows?: CutoutOptions['rows'];
+  /** Those of onnxruntime's CPU provider by default. */
+  readonly kernels?: Kernels;
 }
 
 /**
@@ -113,7 +116,7 @@ export function alignmentGraph(parts: PackParts, options: AlignmentOptions): Gra
   const b = new GraphBuilder('alignment');
   const latents = latentsInput(b, parts);
   appendReferees(b, parts, options, { image: decodeImage(b, parts, latents), wrt: latents, shape: parts.latentShape });
-  return finish(b);
+  return finished(b.build(), kernelsOf(options));
 }
 
 /** Plan "split", second part: as `alignmentGraph`, from image [B, 3, H, W] to gradient [B, 3, H, W]. */
@@ -121,7 +124,7 @@ export function refereesGraph(parts: PackParts, options: AlignmentOptions): Grap
   const b = new GraphBuilder('referees');
   const image = b.input('image', 'float32', [LANES, 3, ...parts.imageSize]);
   appendReferees(b, parts, options, { image, wrt: image, shape: [3, ...parts.imageSize] });
-  return finish(b);
+  return finished(b.build(), kernelsOf(options));
 }
 
 /**
@@ -138,7 +141,7 @@ export function stagesGraph(parts: PackParts, options: AlignmentOptions): Graph 
   b.output('itm_logits', logits);
   const outputs = losses.map(({ value }, at) => ({ value, cotangent: cotangents[at]! }));
   b.output('gradient_pixel_values', vjp(b, outputs, [pixels])[0] ?? op.zerosLike(b, pixels));
-  return finish(b);
+  return finished(b.build(), kernelsOf(options));
 }
 
 interface Differentiated {
@@ -158,8 +161,7 @@ function appendReferees(
   const { losses, cotangents, adjoints } = appendLosses(b, parts, options, image);
   for (const { name, value } of losses) b.output(name, value);
   const outputs = losses.map(({ value }, at) => ({ value, cotangent: cotangents[at]! }));
-  const overrides = new Map<Node, Rule>(adjoints.map(({ node, adjoint }) => [node, overrideOf(adjoint)]));
-  const [gradient] = vjp(b, outputs, [wrt], { overrides });
+  const [gradient] = vjp(b, outputs, [wrt], { overrides: adjointRules(b, kernelsOf(options), adjoints) });
   b.output('gradient', op.reshape(b, gradient ?? op.zerosLike(b, wrt), [LANES, ...shape]));
 }
 
@@ -179,10 +181,10 @@ interface Losses {
 /** image [B, 3, H, W] -> every loss of every cutout. */
 function appendLosses(b: GraphBuilder, parts: PackParts, options: AlignmentOptions, image: Value): Losses {
   const { referee } = parts;
-  const { cutouts: n, places } = options;
+  const { cutouts: n, places, rows = places === 'float64' ? 'flagged' : 'all' } = options;
   const inputs = cutoutInputs(b, { n, S: referee.imageSize, lanes: LANES, places });
   const { output: pixels, stages, adjoints } = b.scope('cutouts', () =>
-    cutouts(b, image, inputs, { mean: referee.mean, std: referee.std, adjoint: options.adjoint }),
+    cutouts(b, image, inputs, { mean: referee.mean, std: referee.std, adjoint: options.adjoint, rows }),
   );
   const text = textInputs(b, parts);
   const ids = perCutout(b, text.ids, n);
@@ -209,14 +211,8 @@ function appendLosses(b: GraphBuilder, parts: PackParts, options: AlignmentOptio
   return { stages: { ...stages }, pixels, logits, losses, cotangents, adjoints };
 }
 
-/** The rule of a node that brings its own adjoint. */
-function overrideOf(adjoint: OwnAdjoint['adjoint']): Rule {
-  return ({ g }, b) => adjoint(b, g);
-}
-
-/** Group normalisations are taken apart after differentiation; then everything that is computed twice is shared. */
-function finish(b: GraphBuilder): Graph {
-  return optimise(lowerGroupNorms(b.build()));
+function kernelsOf({ kernels = 'cpu' }: AlignmentOptions): Kernels {
+  return kernels;
 }
 
 function latentsInput(b: GraphBuilder, { latentShape }: PackParts): Value {

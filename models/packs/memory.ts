@@ -4,7 +4,7 @@
  */
 import { DTYPES, elementCount } from '../onnx/dtype.ts';
 import type { Graph, Value } from '../onnx/graph.ts';
-import type { Dim } from '../onnx/shapes.ts';
+import { isUnknown, type Dim } from '../onnx/shapes.ts';
 
 export interface MemoryEstimate {
   /**
@@ -19,7 +19,13 @@ export interface MemoryEstimate {
 /** Operators whose output is their input under another shape: no memory of its own. */
 const VIEWS = new Set(['Reshape', 'Identity', 'Squeeze', 'Unsqueeze', 'Flatten']);
 
-/** Estimate for given sizes of the symbolic dimensions, such as `{ B: 8 }`. A size that is not given counts as 1. */
+/** Stands for every size that only run time knows. */
+export const UNKNOWN = '?';
+
+/**
+ * Estimate for given sizes of the symbolic dimensions, such as `{ B: 8 }`, and the largest one of those that only run time
+ * knows, `{ [UNKNOWN]: 24 }`. A size that is not given counts as 1.
+ */
 export function estimateMemory(graph: Graph, sizes: Readonly<Record<string, number>>): MemoryEstimate {
   const bytes = (value: Value): number =>
     DTYPES[value.dtype].bytes * value.shape.reduce<number>((product, dim) => product * sizeOf(dim, sizes), 1);
@@ -60,5 +66,6 @@ export function estimateMemory(graph: Graph, sizes: Readonly<Record<string, numb
 
 function sizeOf(dim: Dim, sizes: Readonly<Record<string, number>>): number {
   if (typeof dim === 'number') return dim;
-  return dim.split('*').reduce((product, factor) => product * (/^\d+$/.test(factor) ? Number(factor) : (sizes[factor] ?? 1)), 1);
+  const size = (factor: string): number => (/^\d+$/.test(factor) ? Number(factor) : (sizes[isUnknown(factor) ? UNKNOWN : factor] ?? 1));
+  return dim.split('*').reduce((product, factor) => product * size(factor), 1);
 }

@@ -1,11 +1,15 @@
 import { fileURLToPath } from 'node:url';
 
 import { execa } from 'execa';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 
+import { openDevices } from '../../activities/devices.ts';
+import { Engine } from '../../activities/engine.ts';
 import { choosePlan } from '../../activities/memory-plan.ts';
 import { SHAPES_DEFAULTS } from '../../inversion/options.ts';
+import { PackGraphs } from '../../models/packs/pack-graphs.ts';
 import { openPack } from '../../models/packs/resolve.ts';
+import { callAll, testLanes } from './support/lanes.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -36,5 +40,20 @@ describe('the estimate of memory', () => {
     expect(await bytes(4, 3, 1)).toBeGreaterThan(base);
     expect(await bytes(2, 6, 1)).toBeGreaterThan(base);
     expect(await bytes(2, 3, 2)).toBeGreaterThan(base);
+  });
+
+  test('builds no graph that the run builds once more', async () => {
+    const [look, take] = [vi.spyOn(PackGraphs.prototype, 'look'), vi.spyOn(PackGraphs.prototype, 'take')];
+    const pack = await openPack('shapes');
+    await using devices = await openDevices({ provider: 'cpu', threads: 1 });
+    const chosen = await choosePlan(pack, devices, { lanes: 2, items: [{ options: SHAPES_DEFAULTS }] });
+    const { models } = await Engine.open(pack, devices.all, chosen);
+    await callAll(models, (await testLanes(pack, models)).slice(0, 2));
+    const [estimated, loaded] = [look, take].map(({ mock }) => mock.results.map(({ value }) => value as unknown));
+    const kinds = take.mock.calls.map(([{ kind }]) => kind);
+    vi.restoreAllMocks();
+    expect(kinds.toSorted()).toEqual(['alignment', 'decode', 'encode-text', 'guidance', 'score']);
+    // Texts are encoded without having been counted.
+    kinds.forEach((kind, at) => expect(estimated?.includes(loaded![at]), kind).toBe(kind !== 'encode-text'));
   });
 });

@@ -29,6 +29,18 @@ describe('a contact sheet', () => {
     expect(readPngText(bytes)['referee']).toBe('{}');
   });
 
+  test('keeps long notes inside of their cells', async () => {
+    const note =
+      'seed 12345  match 0.94  judge 1.00  recall 1.00  and more than two lines of it could hold, so that some is left out';
+    const { width, data } = await decodePng(await encodeContactSheet([{ label: 'x', note }, { label: 'x' }], {}, 2));
+    const [from, below] = [12 + 192, 12 + 192 + 4];
+    const between = Array.from(
+      { length: 12 * 90 },
+      (_, p) => data[3 * ((below + Math.floor(p / 12)) * width + from + (p % 12))],
+    );
+    expect(new Set(between)).toEqual(new Set([255]));
+  });
+
   test('draws letters of its own font: Latin and Cyrillic differ, no boxes', async () => {
     const sheets = await Promise.all(['илл', 'ЖЖЖ', 'łłł', 'ooo'].map((label) => encodeContactSheet([{ label }])));
     expect(new Set(sheets.map((bytes) => Buffer.from(bytes).toString('base64'))).size).toBe(4);
@@ -50,10 +62,10 @@ describe('labels', () => {
     ['abcdefghijklmnopqrstuvwxyz', ['abcdefghij', 'klmnopqrst', 'uvwxyz']],
     ['', []],
   ])('%j wraps to %j', (text, lines) => {
-    expect(wrapped(text, fits)).toEqual(lines);
+    expect(wrapped(text, fits, 3)).toEqual(lines);
   });
 
   test('never split a character', () => {
-    expect(wrapped('🟥'.repeat(40), fits).join('')).toBe(`${'🟥'.repeat(14)}…`);
+    expect(wrapped('🟥'.repeat(40), fits, 3).join('')).toBe(`${'🟥'.repeat(14)}…`);
   });
 });

@@ -6,6 +6,7 @@ import type { Value } from '../../onnx/graph.ts';
 import * as op from '../../onnx/ops.ts';
 import { unbroadcast } from '../broadcast.ts';
 import { keepWhere, dropWhere } from '../select.ts';
+import { normalDistribution } from '../../onnx/passes/share-gelus.ts';
 import type { Rule, RuleTable } from '../rule.ts';
 
 /** 1 - x */
@@ -14,13 +15,11 @@ const isPositive = (b: GraphBuilder, x: Value): Value => op.greater(b, x, b.scal
 const isInside = (b: GraphBuilder, x: Value, radius: number): Value =>
   op.less(b, op.abs(b, x), b.scalar(radius, x.dtype));
 
-/** Phi(x) + x phi(x): with s = x / sqrt 2, (1 + erf s) / 2 + x exp(-s^2 - ln sqrt(2 pi)). */
+/** Phi(x) + x phi(x): with s = x / sqrt 2, (1 + erf s) / 2 + s exp(-s^2 - ln sqrt pi). The first term is gelu's own: `shareGelus`. */
 function geluDerivative(b: GraphBuilder, x: Value): Value {
   const s = op.mulScalar(b, x, Math.SQRT1_2);
-  const exponent = op.sub(b, b.scalar(-Math.log(2 * Math.PI) / 2, x.dtype), op.mul(b, s, s));
-  const density = op.mul(b, x, op.exp(b, exponent));
-  const half = op.addScalar(b, op.mulScalar(b, op.erf(b, s), 0.5), 0.5);
-  return op.add(b, half, density);
+  const exponent = op.sub(b, b.scalar(-Math.log(Math.PI) / 2, x.dtype), op.mul(b, s, s));
+  return op.add(b, normalDistribution(b, s), op.mul(b, s, op.exp(b, exponent)));
 }
 
 /**

@@ -11,12 +11,7 @@ export const softmaxRules: RuleTable = {
   /** x' = y (g - sum y g). */
   Softmax: ({ outputs: [y], g, attributes }, b) => {
     const axes = [attributes.int('axis', -1)];
-    return [
-      () => {
-        const yg = op.mul(b, y, g);
-        return op.sub(b, yg, op.mul(b, y, op.reduceSum(b, yg, { axes })));
-      },
-    ];
+    return [() => op.mul(b, y, op.sub(b, g, op.reduceSum(b, op.mul(b, y, g), { axes })))];
   },
   /** x' = g - e^y sum g. */
   LogSoftmax: ({ outputs: [y], g, attributes }, b) => {

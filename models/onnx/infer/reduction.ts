@@ -89,7 +89,15 @@ const channelNormalization: InferRule = (context) => {
   if (typeof channels === 'number' && channels % groups !== 0) {
     throw problem(context, `${channels} channels cannot be divided into ${groups} groups`);
   }
-  return [{ dtype: x.dtype, shape: x.shape }];
+  const outputs: Inferred[] = [{ dtype: x.dtype, shape: x.shape }];
+  // In training: the running mean and variance, one number per channel.
+  if (context.op === 'BatchNormalization' && context.attributes.int('training_mode', 0) === 1) {
+    outputs.push(
+      { dtype: context.inputs[3]!.dtype, shape: [channels] },
+      { dtype: context.inputs[4]!.dtype, shape: [channels] },
+    );
+  }
+  return outputs;
 };
 
 const REDUCTIONS = [

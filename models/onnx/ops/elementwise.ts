@@ -5,7 +5,7 @@ import type { GraphBuilder } from '../builder.ts';
 import type { DType } from '../dtype.ts';
 import { DTYPES } from '../dtype.ts';
 import type { Value } from '../graph.ts';
-import { int, text } from '../graph.ts';
+import { float, int, text } from '../graph.ts';
 import { binary, unary } from './arity.ts';
 
 export const abs = unary('Abs');
@@ -77,4 +77,9 @@ export function gelu(
   { approximate = 'none' }: { approximate?: 'none' | 'tanh' } = {},
 ): Value {
   return b.node('Gelu', [x], { approximate: text(approximate) })[0]!;
+}
+
+/** max(0, min(1, alpha x + beta)) */
+export function hardSigmoid(b: GraphBuilder, x: Value, { alpha = 0.2, beta = 0.5 } = {}): Value {
+  return b.node('HardSigmoid', [x], { alpha: float(alpha), beta: float(beta) })[0]!;
 }

@@ -9,6 +9,7 @@ import { isFloat } from '../dtype.ts';
 import type { Graph, Node, Value } from '../graph.ts';
 import { AttributeReader } from '../graph.ts';
 import * as op from '../ops.ts';
+import { isIdentity, isMatrixSwap, permutationOf } from './permutation.ts';
 import { besideNode, rewrite } from './rewrite.ts';
 import type { Rewriting } from './rewrite.ts';
 
@@ -102,22 +103,6 @@ function foldGemm(node: Node, { b, maker }: Rewriting): Value[] | undefined {
 function untransposed(value: Value, maker: Rewriting['maker']): Value | undefined {
   const node = maker(value);
   return node?.op === 'Transpose' && isMatrixSwap(permutationOf(node)) ? node.inputs[0] : undefined;
-}
-
-function permutationOf(node: Node): readonly number[] {
-  const rank = node.inputs[0]!.shape.length;
-  const given = new AttributeReader(node.attributes, node.name).ints('perm');
-  return given ?? Array.from({ length: rank }, (_, axis) => rank - 1 - axis);
-}
-
-function isIdentity(perm: readonly number[]): boolean {
-  return perm.every((axis, at) => axis === at);
-}
-
-/** Exchanges the last two axes and nothing else. */
-function isMatrixSwap(perm: readonly number[]): boolean {
-  const rank = perm.length;
-  return rank >= 2 && perm.every((axis, at) => axis === (at < rank - 2 ? at : 2 * rank - 3 - at));
 }
 
 /** Position of an axis among others, in ascending order. */

@@ -8,12 +8,18 @@ import { foldConstants } from './constant-folding.ts';
 import { dropDeadCode } from './dead-code.ts';
 import { foldTransposes } from './fold-transposes.ts';
 import { dropNoOperations } from './no-operations.ts';
+import { narrowRowProducts } from './row-products.ts';
+import { shareGelus } from './share-gelus.ts';
+import { shareStatistics } from './share-statistics.ts';
 
 const PASSES: readonly ((graph: Graph) => Graph)[] = [
   dropDeadCode,
   foldConstants,
   dropNoOperations,
+  shareGelus,
+  shareStatistics,
   shareCommonSubexpressions,
+  narrowRowProducts,
   foldTransposes,
   dropDeadCode,
 ];

@@ -138,6 +138,9 @@ test('pause, cancel, cancel now, drain, and a second signal: what is said, and t
   expect(watched.stderr).toMatch(
     /error: run r\w+ was cancelled: 0 of 1 done\nhint: go on with: referee resume r\w+\n$/,
   );
+  expect((await at('retry', run)).stderr).toBe(
+    `nothing to do: no item has failed; referee resume ${run} goes on with the 1 that have no result\n`,
+  );
   own.said = '';
   expect((await at('resume', run)).stderr).toMatch(line('1 continue from a checkpoint, 0 start, 0 are there'));
   await own.saying('"start"');

@@ -114,7 +114,7 @@ describe('what is shared', () => {
     const x = b.input('x', 'float32', [2, 3]);
     const y = op.softmax(b, x);
     const nodes = appended(b, () => vjp(b, [{ value: y, cotangent: b.input('c', 'float32', [2, 3]) }], [x]));
-    expect(nodes).toEqual(['Mul', 'ReduceSum', 'Mul', 'Sub']);
+    expect(nodes).toEqual(['Mul', 'ReduceSum', 'Sub', 'Mul']);
   });
 
   test('layer normalization uses the mean and deviation that its node gives away', async () => {

@@ -187,34 +187,64 @@ function named(parameters: CutoutParameters, { n, S, lanes }: { n: number; S: nu
 }
 
 test.each([
-  { form: 'scatter', height: 33, width: 47, S: 21, n: 3 },
-  { form: 'gather', height: 33, width: 47, S: 21, n: 3 },
-  { form: 'gather', height: 32, width: 32, S: 32, n: 1 },
-])('a lane has the same bytes alone, among 3 and among 8: %o', async ({ form, height, width, S, n }) => {
-  const ranges = { maxDegrees: SHAPES_DEFAULTS.affineDegrees, maxDistortion: SHAPES_DEFAULTS.perspectiveDistortion };
-  const adjoint = form === 'scatter' ? 'scatter' : { gather: windowFor(ranges, S) };
-  const graph = stagesGraph({ n, S, height, width }, { adjoint });
-  const image = float32(
-    toNumbers(pseudorandom([8, 3, height, width], 1)).map((value) => (value + 1) / 2),
-    [8, 3, height, width],
-  );
-  const cotangent = pseudorandom([8 * n, 3, S, S], 2);
-  const bank = noiseBank(3 * S * S);
-  const lanes = Array.from({ length: 8 }, (_, lane) => drawn(lane, { n, S, bank }));
-  const run = (from: number, to: number): Promise<Record<string, Tensor>> =>
-    runGraph(graph, {
-      image: rowsOf(image, from, to),
-      cotangent: rowsOf(cotangent, from * n, to * n),
-      ...feedsOf(named(stackCutouts(lanes.slice(from, to)), { n, S, lanes: to - from })),
-    });
-  const [eight, three] = [await run(0, 8), await run(2, 5)];
-  for (const lane of [2, 4]) {
-    const alone = await run(lane, lane + 1);
-    for (const name of ['pixel_values', 'gradient']) {
-      const rows = name === 'gradient' ? 1 : n;
-      expect(alone[name]).toEqual(rowsOf(three[name]!, (lane - 2) * rows, (lane - 1) * rows));
-      expect(alone[name]).toEqual(rowsOf(eight[name]!, lane * rows, (lane + 1) * rows));
+  { form: 'scatter', rows: 'all', height: 33, width: 47, S: 21, n: 3 },
+  { form: 'gather', rows: 'all', height: 33, width: 47, S: 21, n: 3 },
+  { form: 'gather', rows: 'all', height: 32, width: 32, S: 32, n: 1 },
+  { form: 'scatter', rows: 'flagged', height: 33, width: 47, S: 21, n: 3 },
+  { form: 'gather', rows: 'flagged', height: 33, width: 47, S: 21, n: 3 },
+  { form: 'gather', rows: 'flagged', height: 32, width: 32, S: 32, n: 1 },
+] as const)(
+  'a lane has the same bytes alone, among 3 and among 8: %o',
+  async ({ form, rows: of, height, width, S, n }) => {
+    const ranges = { maxDegrees: SHAPES_DEFAULTS.affineDegrees, maxDistortion: SHAPES_DEFAULTS.perspectiveDistortion };
+    const adjoint = form === 'scatter' ? 'scatter' : { gather: windowFor(ranges, S) };
+    const graph = stagesGraph({ n, S, height, width }, { adjoint, rows: of });
+    const image = float32(
+      toNumbers(pseudorandom([8, 3, height, width], 1)).map((value) => (value + 1) / 2),
+      [8, 3, height, width],
+    );
+    const cotangent = pseudorandom([8 * n, 3, S, S], 2);
+    const bank = noiseBank(3 * S * S);
+    const lanes = Array.from({ length: 8 }, (_, lane) => drawn(lane, { n, S, bank }));
+    const run = (from: number, to: number): Promise<Record<string, Tensor>> =>
+      runGraph(graph, {
+        image: rowsOf(image, from, to),
+        cotangent: rowsOf(cotangent, from * n, to * n),
+        ...feedsOf(named(stackCutouts(lanes.slice(from, to)), { n, S, lanes: to - from })),
+      });
+    const [eight, three] = [await run(0, 8), await run(2, 5)];
+    for (const lane of [2, 4]) {
+      const alone = await run(lane, lane + 1);
+      for (const name of ['pixel_values', 'gradient']) {
+        const rows = name === 'gradient' ? 1 : n;
+        expect(alone[name]).toEqual(rowsOf(three[name]!, (lane - 2) * rows, (lane - 1) * rows));
+        expect(alone[name]).toEqual(rowsOf(eight[name]!, lane * rows, (lane + 1) * rows));
+      }
     }
+  },
+);
+
+test.each(['scatter', 'gather'] as const)('flagged cutouts alone give the bytes of all, %s', async (form) => {
+  const [S, n, height, width] = [16, 3, 20, 24];
+  const adjoint = form === 'scatter' ? form : { gather: windowFor({ maxDegrees: 15, maxDistortion: 0.2 }, S) };
+  const [all, flagged] = (['all', 'flagged'] as const).map((rows) =>
+    stagesGraph({ n, S, height, width }, { adjoint, rows }),
+  ) as [Graph, Graph];
+  const image = asFloat32(pseudorandom([1, 3, height, width], 1));
+  const cotangent = pseudorandom([n, 3, S, S], 2);
+  const parameters = named(drawn(5, { n, S, bank: noiseBank(3 * S * S) }), { n, S, lanes: 1 });
+  for (const flags of [
+    [0, 0, 0],
+    [0, 1, 0],
+    [1, 0, 1],
+    [1, 1, 1],
+  ]) {
+    const feeds = {
+      image,
+      cotangent,
+      ...feedsOf({ ...parameters, perspectiveFlag: float32(flags), jitterFlag: float32([flags[2]!, flags[0]!, 0]) }),
+    };
+    expect(await runGraph(flagged, feeds), `flags ${flags.join()}`).toEqual(await runGraph(all, feeds));
   }
 });
 

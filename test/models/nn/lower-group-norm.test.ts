@@ -8,6 +8,7 @@ import { float32 } from '../../../models/onnx/dtype.ts';
 import type { Graph } from '../../../models/onnx/graph.ts';
 import * as op from '../../../models/onnx/ops.ts';
 import { optimise } from '../../../models/onnx/passes/optimise.ts';
+import type { Shape } from '../../../models/onnx/shapes.ts';
 import { expectClose } from '../../support/close.ts';
 import { noise } from '../../support/evaluate.ts';
 import { toNumbers } from '../../support/numbers.ts';
@@ -70,6 +71,28 @@ test('shares with the gradient what both compute', () => {
   const lowered = optimise(lowerGroupNorms(graphOf(1e-6)));
   expect(count(lowered, 'Reciprocal')).toBe(1);
   expect(count(lowered, 'Sqrt')).toBe(1);
+});
+
+test('by kernels where images are whole vectors long and their sizes known, else by sums', () => {
+  const formOf = (shape: Shape, numGroups = 6): string[] => {
+    const b = new GraphBuilder('norm');
+    const x = b.input('x', 'float32', shape);
+    b.output('y', op.groupNormalization(b, x, b.constant(scale), b.constant(bias), { numGroups }));
+    return lowerGroupNorms(b.build(), 'kernels').nodes.map((node) => node.op);
+  };
+  expect(formOf(['B', 6, 4, 8])).toContain('InstanceNormalization');
+  expect(formOf(['B', 6, 16])).toContain('InstanceNormalization');
+  const bySums = [
+    formOf(['B', 6, 4, 5]),
+    formOf(['B', 6, 'H', 8]),
+    formOf(['B', 6, 1]),
+    formOf(['B', 6, 4, 8], 1),
+    lowerGroupNorms(graphOf(1e-6)).nodes.map((node) => node.op),
+  ];
+  for (const operators of bySums) {
+    expect(operators).not.toContain('InstanceNormalization');
+    expect(operators).toContain('ReduceMean');
+  }
 });
 
 test('leaves a graph without group norms as it is', () => {

@@ -6,6 +6,7 @@ import { checkGraph } from '../../../models/onnx/check.ts';
 import type { Tensor } from '../../../models/onnx/dtype.ts';
 import { float32, int64 } from '../../../models/onnx/dtype.ts';
 import type { Value } from '../../../models/onnx/graph.ts';
+import { int } from '../../../models/onnx/graph.ts';
 import { knownOperators } from '../../../models/onnx/infer.ts';
 import * as op from '../../../models/onnx/ops.ts';
 import type { Dim, Shape } from '../../../models/onnx/shapes.ts';
@@ -237,4 +238,31 @@ describe('impossible inputs are an error that names node and operator', () => {
     expect(run).toThrow(message);
     expect(run).toThrow(/^node \/layer\/\w+ \(\w+\): /);
   });
+});
+
+test('a batch normalisation in training gives statistics per channel, one in use does not', async () => {
+  const made = (training: 0 | 1): GraphBuilder => {
+    const b = new GraphBuilder('norm');
+    const x = b.input('x', 'float32', ['B', 3, 4]);
+    // What goes in is written over: no constant twice.
+    const parameters = [1, 2, 3, 4].map((at) => b.input(`p${at}`, 'float32', [3]));
+    const outputs = b.node(
+      'BatchNormalization',
+      [x, ...parameters],
+      { training_mode: int(training) },
+      training ? 3 : 1,
+    );
+    outputs.forEach((value, at) => b.output(`y${at}`, value));
+    return b;
+  };
+  const graph = checkGraph(made(1).build());
+  const vector = float32([1, 2, 3]);
+  const x = float32(
+    Array.from({ length: 24 }, (_, at) => at % 5),
+    [2, 3, 4],
+  );
+  const results = await runGraph(graph, { x, p1: vector, p2: vector, p3: vector, p4: vector });
+  expect(graph.outputs.map(({ shape }) => shape)).toEqual([['B', 3, 4], [3], [3]]);
+  expect(Object.values(results).map(({ shape }) => shape)).toEqual([[2, 3, 4], [3], [3]]);
+  expect(made(0).outputs.map(({ shape }) => shape)).toEqual([['B', 3, 4]]);
 });
