@@ -21,14 +21,12 @@ import { kernelsOn, placesOn, type AdjointChoice, type Plan } from './pack-model
 const SHARE_OF_MEMORY = 0.6;
 /**
  * What a process takes beside the tensors of its graphs, measured by `bench/memory.ts`: Node, the graphs while they are
- * built, onnxruntime. Weights are there twice, as read and as packed for products. An arena grows by doubling and keeps
- * what it has, so that three times what is alive at one time is taken.
+ * built, onnxruntime. An arena leaves gaps, and operators have work space: more is taken than what is alive at one time.
  */
-const PROCESS_BYTES = 280e6;
+const PROCESS_BYTES = 260e6;
 /** Of each device besides: a thread with an isolate of its own, in which sessions are built. */
-const DEVICE_BYTES = 50e6;
-const WEIGHT_COPIES = 2;
-const ARENA_GROWTH = 3;
+const DEVICE_BYTES = 80e6;
+const ARENA_GROWTH = 1.6;
 
 export interface ChosenPlan {
   readonly plan: Plan;
@@ -96,7 +94,7 @@ function planBytes(graphs: PackGraphs, { plan, cutouts, warps, lanes, hasSearch 
   const sizes = { B: lanes, [UNKNOWN]: lanes * (plan.kind === 'fused' ? cutouts : plan.cutouts) };
   const estimates = all.map((request) => estimateMemory(graphs.look(request), sizes));
   const weights = estimates.reduce((sum, estimate) => sum + estimate.weights, 0);
-  return WEIGHT_COPIES * weights + ARENA_GROWTH * estimates.reduce((sum, { activations }) => sum + activations, 0);
+  return weights + ARENA_GROWTH * estimates.reduce((sum, { activations }) => sum + activations, 0);
 }
 
 /** Windows that hold for every search of the run; the largest where none is known. */

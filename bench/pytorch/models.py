@@ -12,17 +12,19 @@ from safetensors.torch import load_file
 class Weights:
     """Tensors of a checkpoint by name, seen from a prefix."""
 
-    def __init__(self, tensors, prefix=""):
+    def __init__(self, tensors, prefix="", places=None):
         self.tensors, self.prefix = tensors, prefix
+        # Every beginning of a name, so that looking for one takes no time that would count as PyTorch's.
+        self.places = places or {".".join(parts[:n]) for parts in (key.split(".") for key in tensors) for n in range(1, len(parts))}
 
     def __call__(self, name):
-        return Weights(self.tensors, f"{self.prefix}{name}.")
+        return Weights(self.tensors, f"{self.prefix}{name}.", self.places)
 
     def __getattr__(self, name):
         return self.tensors.get(self.prefix + name)
 
     def __contains__(self, name):
-        return any(key.startswith(f"{self.prefix}{name}") for key in self.tensors)
+        return f"{self.prefix}{name}" in self.places
 
 
 def checkpoint(folder):

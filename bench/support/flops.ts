@@ -18,6 +18,12 @@ export function countFlops(graph: Graph, sizes: Sizes): ReadonlyMap<string, numb
   return totals;
 }
 
+/** The same by name of node; nodes without multiplications are left out. */
+export function nodeFlops(graph: Graph, sizes: Sizes): ReadonlyMap<string, number> {
+  const entries = graph.nodes.map((node) => [node.name, 2 * multiplyAdds(node, sizes)] as const);
+  return new Map(entries.filter(([, flops]) => flops > 0));
+}
+
 function multiplyAdds(node: Node, sizes: Sizes): number {
   const shape = (of: { readonly shape: readonly Dim[] }): number[] => of.shape.map((dim) => sizeOf(dim, sizes));
   const count = (all: readonly number[]): number => all.reduce((product, size) => product * size, 1);

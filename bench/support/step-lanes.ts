@@ -2,10 +2,10 @@
  * @file Lanes at the start of their searches, for steps that are timed.
  */
 import type { Engine } from '../../activities/engine.ts';
+import { packDefaults } from '../../activities/specs.ts';
 import type { StepLane } from '../../inversion/lane.ts';
 import { noiseBank } from '../../inversion/noise-bank.ts';
 import { philoxNoise } from '../../inversion/noise.ts';
-import { SHAPES_DEFAULTS } from '../../inversion/options.ts';
 import { initialState } from '../../inversion/state.ts';
 
 const PROMPTS = [
@@ -15,14 +15,14 @@ const PROMPTS = [
   'a purple square',
 ];
 
-/** Lane `at` has the seed `at`. */
-export async function stepLanes(engine: Engine, count: number): Promise<StepLane[]> {
-  const options = SHAPES_DEFAULTS;
+/** With the pack's own options; lane `at` has the seed `at` from `firstSeed` on. */
+export async function stepLanes(engine: Engine, count: number, firstSeed = 0): Promise<StepLane[]> {
+  const options = packDefaults(engine.pack);
   const bank = noiseBank(3 * engine.models.cutoutSize ** 2);
   const [channels, height, width] = engine.models.latentShape;
   return Promise.all(
     Array.from({ length: count }, async (_, at) => {
-      const noise = philoxNoise(at, bank);
+      const noise = philoxNoise(firstSeed + at, bank);
       const prompt = await engine.preparePrompt(engine.tokenizer.tokenize(PROMPTS[at % PROMPTS.length]!, options));
       return { prompt, options, noise, state: initialState(options, noise, { count: channels * height * width }) };
     }),

@@ -7,8 +7,19 @@ import type { PyTorchMode } from '../pytorch.ts';
 /** Who computes: this side, or PyTorch in one of its ways. */
 export type Side = 'here' | PyTorchMode;
 
-/** A line of the table: seconds of every call, by side. */
-export function printRow(what: string, flops: number, times: Readonly<Record<Side, readonly number[]>>): void {
+/**
+ * A line of the table.
+ *
+ * @param flops of one call, by this side's graph
+ * @param times seconds of every call, by side
+ * @param peak of the machine, FLOP/s
+ */
+export function printRow(
+  what: string,
+  flops: number,
+  times: Readonly<Record<Side, readonly number[]>>,
+  peak: number,
+): void {
   const ratio = (side: Side, of: (values: readonly number[]) => number): string =>
     times[side].length === 0 ? '-' : (of(times[side]) / of(times.here)).toFixed(2);
   const smallest = (values: readonly number[]): number => Math.min(...values);
@@ -19,6 +30,7 @@ export function printRow(what: string, flops: number, times: Readonly<Record<Sid
     ratio('eager', median),
     ratio('eager', smallest),
     ratio('compile', median),
+    `${((100 * flops) / median(times.here) / peak).toFixed(0)} %`,
   ];
   process.stdout.write(`| ${cells.join(' | ')} |\n`);
 }

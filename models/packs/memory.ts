@@ -7,7 +7,10 @@ import type { Graph, Value } from '../onnx/graph.ts';
 import { isUnknown, type Dim } from '../onnx/shapes.ts';
 
 export interface MemoryEstimate {
-  /** Weights and constants, bytes. */
+  /**
+   * Weights and constants, bytes, once for every node that reads them: products pack a copy of their own, and what all have
+   * packed is forgotten as it was read. A layer whose adjoint is in the graph too is there twice.
+   */
   readonly weights: number;
   /** Largest sum of values that are alive at one time, bytes. */
   readonly activations: number;
@@ -26,8 +29,11 @@ export const UNKNOWN = '?';
 export function estimateMemory(graph: Graph, sizes: Readonly<Record<string, number>>): MemoryEstimate {
   const bytes = (value: Value): number =>
     DTYPES[value.dtype].bytes * value.shape.reduce<number>((product, dim) => product * sizeOf(dim, sizes), 1);
+  const uses = new Map<Value, number>();
+  for (const { inputs } of graph.nodes) for (const input of inputs) if (input) uses.set(input, (uses.get(input) ?? 0) + 1);
   const weights = graph.initializers.reduce(
-    (sum, { external, data }) => sum + (external ? external.length : DTYPES[data.dtype].bytes * elementCount(data.shape)),
+    (sum, { value, external, data }) =>
+      sum + (uses.get(value) ?? 1) * (external ? external.length : DTYPES[data.dtype].bytes * elementCount(data.shape)),
     0,
   );
 
