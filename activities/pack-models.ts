@@ -14,6 +14,7 @@ import type {
   SearchModels,
 } from '../inversion/models.ts';
 import { alphasCumprod } from '../inversion/schedule.ts';
+import { lowerForWebgpu } from '../models/nn/lower-for-webgpu.ts';
 import type { Graph } from '../models/onnx/graph.ts';
 import type { Tensor } from '../models/onnx/dtype.ts';
 import { elementCount } from '../models/onnx/dtype.ts';
@@ -60,6 +61,7 @@ export class PackModels implements SearchModels {
   readonly #devices: readonly Device[];
   readonly #adjoint: AdjointChoice;
   readonly #places: AlignmentOptions['places'];
+  readonly #isWebgpu: boolean;
   readonly #sessions = new Map<string, Promise<readonly Session[]>>();
   readonly #contexts = new Map<string, Promise<Float32Array>>();
 
@@ -70,6 +72,7 @@ export class PackModels implements SearchModels {
     this.#devices = devices;
     this.#adjoint = settings.adjoint ?? 'by-lane';
     this.#places = settings.places ?? placesOn(devices[0]!.provider);
+    this.#isWebgpu = devices[0]!.provider === 'webgpu';
     this.latentShape = parts.latentShape;
     this.cutoutSize = parts.referee.imageSize;
     this.alphasCumprod = alphasCumprod(parts.scheduler);
@@ -95,7 +98,7 @@ export class PackModels implements SearchModels {
     const { textEncoder } = this.parts;
     const context = (pick: (prompt: LanePrompt) => Float32Array): Tensor =>
       float([lanes, textEncoder.tokens, textEncoder.config.hidden_size], concatenate(prompts.map(pick)));
-    const sessions = await this.#load('guidance', () => graphs.guidanceGraph(this.parts));
+    const sessions = await this.#load('guidance', () => graphs.guidanceGraph(this.parts, { isTabled: this.#isWebgpu }));
     const feeds: Feeds = {
       noisy: float([lanes, ...this.latentShape], noisy),
       timesteps: float([lanes], timesteps),
@@ -224,9 +227,10 @@ export class PackModels implements SearchModels {
   }
 
   #tokens(rows: readonly BigInt64Array[]): Tensor {
-    const data = new BigInt64Array(rows.length * this.parts.referee.tokens);
-    rows.forEach((row, lane) => data.set(row, lane * this.parts.referee.tokens));
-    return { dtype: 'int64', shape: [rows.length, this.parts.referee.tokens], data };
+    const { tokens } = this.parts.referee;
+    const data = new Int32Array(rows.length * tokens);
+    rows.forEach((row, lane) => data.set(Array.from(row, Number), lane * tokens));
+    return { dtype: 'int32', shape: [rows.length, tokens], data };
   }
 
   /** Text context of token ids, [T, D]. Computed once per text. */
@@ -241,10 +245,17 @@ export class PackModels implements SearchModels {
     return floats((await session!.run({ input_ids }))['context']);
   }
 
+  /** Of a graph the form that the provider has kernels for. */
+  #fitted(graph: Graph): Graph {
+    return this.#isWebgpu ? lowerForWebgpu(graph) : graph;
+  }
+
   /** Sessions of a graph, one per device. */
   #load(name: string, build: () => Graph): Promise<readonly Session[]> {
     const options = { name, weightsRoot: '/' };
-    return remembered(this.#sessions, name, async () => loadAll(this.#devices, writeModel(build()), options));
+    return remembered(this.#sessions, name, async () =>
+      loadAll(this.#devices, writeModel(this.#fitted(build())), options),
+    );
   }
 }
 

@@ -35,12 +35,17 @@ export function encodeTextGraph({ textEncoder }: PackParts): Graph {
   return finish(b);
 }
 
+export interface GuidanceOptions {
+  /** Features of timesteps are looked up instead of computed in float64, which not every provider has. */
+  readonly isTabled?: boolean;
+}
+
 /**
  * noisy [B, C, h, w], timesteps [B], context_null and context_prompt [B, T, D], guidance [B] -> output [B, C, h, w], the
  * diffusion model's o_u + g (o_c - o_u): one call on 2B rows.
  */
-export function guidanceGraph(parts: PackParts): Graph {
-  const { unet, textEncoder, latentShape } = parts;
+export function guidanceGraph(parts: PackParts, { isTabled = false }: GuidanceOptions = {}): Graph {
+  const { unet, textEncoder, latentShape, scheduler } = parts;
   const b = new GraphBuilder('guidance');
   const noisy = b.input('noisy', 'float32', [LANES, ...latentShape]);
   const timesteps = b.input('timesteps', 'float32', [LANES]);
@@ -51,6 +56,7 @@ export function guidanceGraph(parts: PackParts): Graph {
   const both = predict(b, new Scope(unet.weights, { model: 'unet' }), unet.config, {
     sample: op.concat(b, [noisy, noisy], 0),
     timestep: op.concat(b, [timesteps, timesteps], 0),
+    ...(isTabled && { timestepsBelow: scheduler.trainTimesteps }),
     encoderHiddenStates: op.concat(b, [contextNull, contextPrompt], 0),
   });
   // [2B, ...] -> [2, B, ...]: unconditional rows first.
@@ -187,7 +193,7 @@ function appendLosses(b: GraphBuilder, parts: PackParts, options: AlignmentOptio
   const text = textInputs(b, parts);
   const ids = perCutout(b, text.ids, n);
   const mask = perCutout(b, text.mask, n);
-  const decoderIds = b.input('decoder_ids', 'int64', [LANES, referee.tokens]);
+  const decoderIds = b.input('decoder_ids', 'int32', [LANES, referee.tokens]);
   const smoothing = perCutout(b, b.input('label_smoothing', 'float32', [LANES, 1]), n);
 
   const scope = new Scope(referee.weights, { model: 'referee' });
@@ -223,10 +229,11 @@ function latentsInput(b: GraphBuilder, { latentShape }: PackParts): Value {
   return b.input('latents', 'float32', [LANES, ...latentShape]);
 }
 
+/** int32: GPUs have few kernels for int64. */
 function textInputs(b: GraphBuilder, { referee }: PackParts): { ids: Value; mask: Value } {
   return {
-    ids: b.input('referee_ids', 'int64', [LANES, referee.tokens]),
-    mask: b.input('referee_mask', 'int64', [LANES, referee.tokens]),
+    ids: b.input('referee_ids', 'int32', [LANES, referee.tokens]),
+    mask: b.input('referee_mask', 'int32', [LANES, referee.tokens]),
   };
 }
 

@@ -92,7 +92,7 @@ describe('what onnxruntime refuses', () => {
     })());
   const refused = async (store: string, how: string): Promise<Ended> => {
     const settings = { name: 'alignment-3', how, file: join(await temporaryFolder(), 'weight') };
-    return new Referee(several(store), process.cwd(), preload('refuse.ts', settings)).ended;
+    return new Referee(several(store), process.cwd(), preload('refuse.mjs', settings)).ended;
   };
   const notesOf = ({ events }: Ended): string[] =>
     events.filter(({ type }) => type === 'note').map(({ message }) => String(message));
