@@ -22,7 +22,7 @@ interface FoundNode {
 
 /** Arena and allocator of onnxruntime, C++, V8's buffers, CUDA and its libraries, DirectX, Dawn. */
 const NO_MEMORY =
-  /Failed to allocate memory|bad_alloc|Array buffer allocation failed|out of memory|E_OUTOFMEMORY|ALLOC_FAILED|is smaller than requested bytes/i;
+  /Failed to allocate memory|bad_alloc|Array buffer allocation failed|out of memory|E_OUTOFMEMORY|ALLOC_FAILED|is smaller than requested bytes|exceeds the max buffer size|Invalid Buffer \(unlabeled\)/i;
 
 /** Whether something failed because there was no memory for it. */
 export function isOutOfMemory(error: unknown): boolean {
@@ -58,6 +58,8 @@ export function sessionError(cause: unknown, place: SessionPlace): RefereeError 
 const NODE_PATTERNS: readonly RegExp[] = [
   /while running (?<operator>\S+) node\. Name:'(?<name>[^']*)'/,
   /Could not find an implementation for (?<operator>[^\s(]+)\(\d+\) node with name '(?<name>[^']*)'/,
+  // What a provider that is no CPU leaves nobody has.
+  /Provider type for (?<operator>\S+) node with name '(?<name>[^']*)' is not set/,
   /In Node, \("(?<name>[^"]*)", (?<operator>[^\s,]+), "(?<domain>[^"]*)"/,
   /(?<domain>[^\s:]*):(?<operator>[^\s:(]+)\(-?\d+\) is not a registered function/,
 ];
@@ -76,7 +78,7 @@ function described({ name, operator }: FoundNode): string {
 
 function refusalOf(said: string, provider: ProviderName): string | undefined {
   const places = provider === 'cpu' ? '' : ', nor has the CPU';
-  if (said.includes('Could not find an implementation'))
+  if (/Could not find an implementation|Provider type for .* is not set/.test(said))
     return `${provider} has no kernel for it with its types${places}`;
   if (/No Op registered|is not a registered function/.test(said)) return 'onnxruntime knows no such operator';
   return undefined;

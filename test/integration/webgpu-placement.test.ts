@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 
 import { temporaryFolder } from '../support/folder.ts';
@@ -66,7 +67,14 @@ describe.skipIf(softwareVulkan() === undefined)('WebGPU on a Vulkan driver in so
     const tsx = fileURLToPath(import.meta.resolve('tsx'));
     // A file: what the runtime writes to a pipe faster than it is read is lost.
     const file = join(await temporaryFolder(), 'said');
-    await execa(process.execPath, ['--import', tsx, child], { env: softwareVulkan()!, stderr: { file } });
+    const stderr = openSync(file, 'w');
+    const env = { ...process.env, ...softwareVulkan() };
+    const ended = once(
+      spawn(process.execPath, ['--import', tsx, child], { env, stdio: ['ignore', 'ignore', stderr] }),
+      'exit',
+    );
+    expect(await ended).toEqual([0, null]);
+    closeSync(stderr);
     const said = readFileSync(file, 'utf8');
     const [found, stated] = [leftToCpu(said), documented()];
     expect(Object.keys(found).sort()).toEqual(Object.keys(stated).sort());

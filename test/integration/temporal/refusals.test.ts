@@ -55,7 +55,7 @@ test('a step that a worker refuses ends the item whose it is: after its attempts
   const errors = (code: string): unknown[] =>
     said.filter((line) => line['level'] === 'warn' && line['code'] === code).map(({ message }) => message);
   expect(errors('OutOfMemory')).toEqual(
-    Array.from({ length: ATTEMPTS }, () =>
+    Array.from({ length: ATTEMPTS }, (): unknown =>
       expect.stringMatching(
         /^optimiseChunk: session "alignment-5" fails to run on cpu: out of memory at node "\/refused\/Expand_\d" \(Expand\), \d+ MB more were asked for$/,
       ),

@@ -1,7 +1,9 @@
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, test } from 'vitest';
 
 import { GraphBuilder } from '../../../models/onnx/builder.ts';
 import type { Tensor } from '../../../models/onnx/dtype.ts';
@@ -12,6 +14,7 @@ import type { Device } from '../../../models/runtime/device.ts';
 import { openDevice } from '../../../models/runtime/node-device.ts';
 import { encodeTinyModel } from '../../../models/runtime/tiny-model.ts';
 import { temporaryFolder } from '../../support/folder.ts';
+import { softwareVulkan } from '../../support/software-vulkan.ts';
 
 let device: Device;
 beforeAll(async () => {
@@ -142,4 +145,23 @@ describe('a node that is refused', () => {
       hint: 'the same call fails every time: check the model, and what it is given',
     });
   });
+});
+
+const env = softwareVulkan();
+test.skipIf(env === undefined)('on WebGPU: no memory, no kernel anywhere, and the device goes on', async () => {
+  const child = fileURLToPath(new URL('./children/refusals.ts', import.meta.url));
+  const tsx = fileURLToPath(import.meta.resolve('tsx'));
+  const { stdout } = await execa(process.execPath, ['--import', tsx, child], { env: env! });
+  const outOfMemory = { code: 'OutOfMemory', message: 'session "s" fails to run on webgpu: out of memory' };
+  expect(JSON.parse(stdout)).toEqual([
+    outOfMemory,
+    12,
+    outOfMemory,
+    12,
+    {
+      code: 'UnsupportedOperator',
+      message:
+        'session "s" does not load on webgpu: node "Elu" (Elu): webgpu has no kernel for it with its types, nor has the CPU',
+    },
+  ]);
 });
