@@ -33,6 +33,11 @@ export const ERROR_CODES = {
   ProcessEnded: { exit: 2, retryable: false },
   NotReady: { exit: 2, retryable: false, hint: 'every finding that is an error names its fix' },
   FolderInUse: { exit: 2, retryable: false },
+  UnsupportedOperator: {
+    exit: 2,
+    retryable: false,
+    hint: 'choose another provider with --provider, or a model that does without this operator or type',
+  },
   MissingGradientRule: { exit: 2, retryable: false },
   OutOfTolerance: { exit: 3, retryable: false },
   RunUnfinished: { exit: 2, retryable: true },
@@ -56,6 +61,11 @@ export const ERROR_CODES = {
     hint: 'start workers of the version that began the run, or of a later one',
   },
   DeviceLost: { exit: 75, retryable: true, hint: 'run the same command again: it goes on from the last checkpoint' },
+  OutOfMemory: {
+    exit: 75,
+    retryable: true,
+    hint: 'end other programs, or use fewer --lanes and --threads or a smaller pack, and run the same again: a search goes on from its last checkpoint',
+  },
   Interrupted: { exit: 130, retryable: true },
 } as const satisfies Record<string, ErrorClass>;
 

@@ -1,6 +1,7 @@
 /**
  * @file Items on lanes: each brings its own place in the store, may be of a run of its own, and leaves by itself. What
- * breaks one item (its checkpoint, its place) ends that item alone; what breaks the models ends all.
+ * breaks one item (its checkpoint, its place, a step that its device refuses) ends that item alone; what breaks the models
+ * for everybody ends all.
  */
 import type { RefereeError } from '../errors.ts';
 import type { SearchEvent, StepReport } from '../inversion/events.ts';
@@ -18,6 +19,7 @@ import { codeOf } from './attempt-log.ts';
 import type { Engine } from './engine.ts';
 import type { Effort, ItemPlace } from './item-store.ts';
 import { isPreviewStep, resumeItem, saveItem, savePreview, traceRow } from './item-store.ts';
+import { lanesAfter } from './lanes-after.ts';
 import { provenanceOf, publishFailure, publishPicture } from './publish.ts';
 import type { RunEvent } from './run-contract.ts';
 import type { ItemSpec } from './specs.ts';
@@ -92,6 +94,8 @@ export interface OptimiserSettings {
 /** An item on a lane. */
 interface Work {
   readonly of: Assignment;
+  /** As its lane got it, but for the state. */
+  readonly request: LaneRequest;
   readonly trace: Record<string, unknown>[];
   readonly before: Effort;
   readonly startedAt: number;
@@ -99,6 +103,10 @@ interface Work {
   state?: LaneState;
   /** Steps that the newest checkpoint holds. */
   saved: number;
+  /** Takes part in the steps. */
+  isOnLane: boolean;
+  /** Its beginning was told. */
+  isTold: boolean;
   isBroken: boolean;
 }
 
@@ -107,6 +115,7 @@ export class Optimiser {
   readonly #settings: OptimiserSettings;
   readonly #works = new Map<string, Work>();
   readonly #news: AssignmentNews[] = [];
+  #isSourceBroken = false;
 
   constructor(engine: Engine, settings: OptimiserSettings) {
     this.#engine = engine;
@@ -118,21 +127,25 @@ export class Optimiser {
    * is taken; who stops taking news (`return`) gets checkpoints of everything that runs.
    */
   async *run(source: AssignmentSource): AsyncGenerator<AssignmentNews, void, undefined> {
-    const { lanes, signal } = this.#settings;
-    const scheduler = new LaneScheduler(this.#engine.models, {
-      lanes,
-      checkpointEvery: Number.MAX_SAFE_INTEGER,
-      signal,
-    });
+    let lanes = this.#settings.lanes;
     let isLeft = true; // by whoever takes the news
     try {
-      for await (const event of scheduler.run(this.#requests(source))) {
-        yield* this.#news.splice(0);
-        const work = this.#works.get(event.id);
-        if (work) yield* this.#guarded(event, work);
+      for (let isOver = false; !isOver;) {
+        try {
+          yield* this.#search(source, lanes);
+          isOver = true;
+        } catch (error) {
+          const onLanes = this.#onLanes();
+          const rest = this.#isSourceBroken ? undefined : lanesAfter(error, onLanes.length);
+          if (rest === undefined) throw error;
+          lanes = rest === 0 ? this.#settings.lanes : rest;
+          if (rest === 0) yield* this.#breakAlone(onLanes[0]!, error);
+          else yield fewer(onLanes, error, rest);
+        }
       }
-      yield* this.#news.splice(0);
       isLeft = false;
+      // Items that were waiting for a lane when everything was asked to end.
+      await this.#saveAll('leave', { reason: 'interrupted' });
     } catch (error) {
       isLeft = false;
       // What broke the searches may also keep them from being saved; it is the first error that is told.
@@ -144,14 +157,63 @@ export class Optimiser {
     }
   }
 
+  async *#search(source: AssignmentSource, lanes: number): AsyncGenerator<AssignmentNews, void, undefined> {
+    const { signal } = this.#settings;
+    const settings = { lanes, checkpointEvery: Number.MAX_SAFE_INTEGER, signal };
+    const scheduler = new LaneScheduler(this.#engine.models, settings);
+    for await (const event of scheduler.run(this.#requests(source))) {
+      yield* this.#news.splice(0);
+      const work = this.#works.get(event.id);
+      if (work) yield* this.#guarded(event, work);
+    }
+    yield* this.#news.splice(0);
+  }
+
+  /** Items that take part in the steps; the others wait until those leave lanes. */
+  #onLanes(): Work[] {
+    return [...this.#works.values()].filter(({ isOnLane, isBroken }) => isOnLane && !isBroken);
+  }
+
+  /** Who met an error of the models alone is the one that it belongs to: the others go on. */
+  async *#breakAlone(work: Work, error: unknown): AsyncGenerator<AssignmentNews, void, undefined> {
+    const { of, state } = work;
+    if (state && state.step > work.saved && of.standing?.() !== 'abandon') {
+      const event = await this.#save(work, state).catch(() => undefined); // the first error is the one that is told
+      if (event) yield { of, kind: 'event', event };
+    }
+    this.#works.delete(of.key);
+    yield* this.#endedLog(of, 'error', { step: work.saved, code: codeOf(error) });
+    yield { of, kind: 'broken', error };
+  }
+
   /** Items as lanes ask for them; what the store knows of an item is read when its turn comes. */
   async *#requests(source: AssignmentSource): AsyncGenerator<LaneRequest | typeof LATER> {
+    for (const [key, work] of this.#works) {
+      if (work.isBroken) this.#works.delete(key);
+      else work.isOnLane = false;
+    }
+    for (const work of [...this.#works.values()]) {
+      work.isOnLane = true;
+      yield { ...work.request, ...(work.state && { state: work.state }) };
+    }
     const bank = noiseBank(3 * this.#engine.models.cutoutSize ** 2);
     for (;;) {
+      const request = await this.#next(source, bank);
+      if (request === undefined) return;
+      if (request !== 'refused') yield request;
+    }
+  }
+
+  async #next(
+    source: AssignmentSource,
+    bank: ReturnType<typeof noiseBank>,
+  ): Promise<LaneRequest | typeof LATER | 'refused' | undefined> {
+    try {
       const of = await source.pull({ wait: this.#works.size === 0 });
-      if (of === undefined) return;
-      const request = of === LATER ? LATER : await this.#prepared(of, bank);
-      if (request) yield request;
+      return of === undefined || of === LATER ? of : ((await this.#prepared(of, bank)) ?? 'refused');
+    } catch (error) {
+      this.#isSourceBroken = true;
+      throw error;
     }
   }
 
@@ -166,13 +228,15 @@ export class Optimiser {
         this.#news.push({ of, kind: 'event', event: { type: 'note', run: place.run, item: spec.item, message } });
       }
       const prompt = await this.#engine.preparePrompt(spec.tokens);
-      const began = { startedAt: performance.now(), saved: state?.step ?? 0, isBroken: false };
-      const work: Work = { of: { ...of, place }, trace, before: effort, ...began, ...(state && { state }) };
-      this.#works.set(key, work);
       const isLeaving = (): boolean => work.isBroken || (standing?.() ?? 'stay') !== 'stay';
       const noise = philoxNoise(spec.seed, bank);
-      const lane = { id: key, prompt, options: spec.options, noise, checkpointEvery, isLeaving };
-      return { ...lane, ...(state && { state }) };
+      const request = { id: key, prompt, options: spec.options, noise, checkpointEvery, isLeaving };
+      const began = { startedAt: performance.now(), saved: state?.step ?? 0 };
+      const marks = { isOnLane: true, isTold: false, isBroken: false };
+      const shared = { of: { ...of, place }, request, trace, before: effort, ...(state && { state }) };
+      const work: Work = { ...shared, ...began, ...marks };
+      this.#works.set(key, work);
+      return { ...request, ...(state && { state }) };
     } catch (error) {
       await this.#endLog(of, 'error', { code: codeOf(error) });
       if (!onRefused) throw error;
@@ -234,6 +298,8 @@ export class Optimiser {
     const steps = totalSteps(spec.options);
     switch (event.kind) {
       case 'started':
+        if (work.isTold) break;
+        work.isTold = true;
         yield { ...named(of), type: 'start', step: event.step, steps };
         break;
       case 'step':
@@ -317,6 +383,13 @@ export class Optimiser {
     const { code, message, hint } = error;
     return { ...named(of), type: 'failed', error: { code, message, ...(hint !== undefined && { hint }) } };
   }
+}
+
+function fewer(works: readonly Work[], error: unknown, lanes: number): AssignmentNews {
+  const { of } = works[0]!;
+  const told = error instanceof Error ? error.message : String(error);
+  const message = `${told}: goes on with ${lanes} of ${works.length} searches at a time`;
+  return { of, kind: 'event', event: { type: 'note', run: of.place.run, message } };
 }
 
 function endOf(work: Work): LogFields {

@@ -21,7 +21,7 @@ import type { AlignmentOptions } from '../models/packs/graphs.ts';
 import { PackGraphs, type GraphRequest } from '../models/packs/pack-graphs.ts';
 import type { Kernels } from '../models/packs/kernels.ts';
 import type { PackParts } from '../models/packs/parts.ts';
-import type { Device, DeviceStats, ProviderName, Session } from '../models/runtime/device.ts';
+import type { Device, DeviceStats, ProviderName, Session, SessionOptions } from '../models/runtime/device.ts';
 import { runLanes } from './batching.ts';
 import { groupByAdjoint, joinLanes, selectLanes, type LaneGroup } from './lane-adjoints.ts';
 
@@ -49,7 +49,7 @@ export function placesOn(provider: ProviderName): AlignmentOptions['places'] {
 
 /** Which kernels the graphs for a provider count on. */
 export function kernelsOn(provider: ProviderName): Kernels {
-  return provider === 'cpu' ? 'cpu' : 'any';
+  return provider === 'cpu' || provider === 'webgpu' ? provider : 'any';
 }
 
 type Feeds = Record<string, Tensor>;
@@ -227,19 +227,16 @@ export class PackModels implements SearchModels {
   }
 
   #tokens(rows: readonly BigInt64Array[]): Tensor {
-    const data = new BigInt64Array(rows.length * this.parts.referee.tokens);
-    rows.forEach((row, lane) => data.set(row, lane * this.parts.referee.tokens));
-    return { dtype: 'int64', shape: [rows.length, this.parts.referee.tokens], data };
+    const { tokens } = this.parts.referee;
+    const data = new Int32Array(rows.length * tokens);
+    rows.forEach((row, lane) => data.set(Array.from(row, Number), lane * tokens));
+    return { dtype: 'int32', shape: [rows.length, tokens], data };
   }
 
   /** Text context of token ids, [T, D]. Computed once per text. */
   encodeText(ids: readonly number[]): Promise<Float32Array> {
     const key = ids.join(' ');
-    const known = this.#contexts.get(key);
-    if (known) return known;
-    const computed = this.#encode(ids);
-    this.#contexts.set(key, computed);
-    return computed;
+    return remembered(this.#contexts, key, () => this.#encode(ids));
   }
 
   async #encode(ids: readonly number[]): Promise<Float32Array> {
@@ -250,16 +247,35 @@ export class PackModels implements SearchModels {
 
   /** Sessions of a graph, one per device. */
   #load(name: string, graph: GraphRequest): Promise<readonly Session[]> {
-    const known = this.#sessions.get(name);
-    if (known) return known;
-    const load = async (): Promise<readonly Session[]> => {
-      const model = writeModel(this.#graphs.take(graph));
-      return Promise.all(this.#devices.map((device) => device.load(model, { name, weightsRoot: '/' })));
-    };
-    const loading = load();
-    this.#sessions.set(name, loading);
-    return loading;
+    const options = { name, weightsRoot: '/' };
+    return remembered(this.#sessions, name, async () =>
+      loadAll(this.#devices, writeModel(this.#graphs.take(graph)), options),
+    );
   }
+}
+
+/** On every device, or on none: a graph that one has no memory for gives back that of the others. */
+async function loadAll(
+  devices: readonly Device[],
+  model: Uint8Array,
+  options: SessionOptions,
+): Promise<readonly Session[]> {
+  const loads = await Promise.allSettled(devices.map((device) => device.load(model, options)));
+  const sessions = loads.flatMap((load) => (load.status === 'fulfilled' ? [load.value] : []));
+  const failed = loads.find((load) => load.status === 'rejected');
+  if (!failed) return sessions;
+  await Promise.allSettled(sessions.map((session) => session.release()));
+  throw failed.reason;
+}
+
+/** Made once; what failed is tried again by whoever asks next. */
+function remembered<T>(all: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
+  const known = all.get(key);
+  if (known) return known;
+  const made = make();
+  all.set(key, made);
+  made.catch(() => all.delete(key));
+  return made;
 }
 
 /** Tells apart what one model builds in several forms. */

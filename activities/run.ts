@@ -23,6 +23,7 @@ import { openDevices } from './devices.ts';
 import { Engine } from './engine.ts';
 import { choosePlan } from './memory-plan.ts';
 import type { Plan } from './pack-models.ts';
+import { forEachOf } from './pool.ts';
 import { listed, optimise } from './optimise.ts';
 import { prepareRun } from './prepare-run.ts';
 import { PromptTokenizer } from './prompts.ts';
@@ -31,6 +32,9 @@ import type { PlanEvent, RunRequest, RunSummary } from './run-contract.ts';
 import { toRunEvent } from './run-events.ts';
 import { resolveRun } from './specs.ts';
 import type { ItemSpec, RunSpec } from './specs.ts';
+
+/** Listings of checkpoints that are asked for at the same time. */
+const LISTINGS = 32;
 
 /** Above this many items previews are off unless asked for. */
 const PREVIEWS_UP_TO = 1000;
@@ -158,9 +162,11 @@ async function remaining(
   { run }: RunSpec,
   pending: readonly ItemSpec[],
 ): Promise<readonly Remaining[]> {
-  return Promise.all(
-    pending.map(async ({ item, options }) => ({ options, done: await checkpointSteps(store, run, item) })),
-  );
+  const found: Remaining[] = [];
+  await forEachOf(pending.entries(), LISTINGS, async ([at, { item, options }]) => {
+    found[at] = { options, done: await checkpointSteps(store, run, item) };
+  });
+  return found;
 }
 
 interface Planned {

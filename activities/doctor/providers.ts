@@ -76,7 +76,9 @@ async function checkProvider(provider: ProviderName, isNamed: boolean, request: 
     if (request.signal.aborted) throw error;
     if (!isRefereeError(error)) throw error;
     const isMissing = error.code === 'ProviderNotAvailable';
-    const fix = isMissing ? fixOf(provider) : 'see docs/how-to/gpus.md, or choose another one with --provider';
+    const fix = isMissing
+      ? fixOf(provider)
+      : (error.hint ?? 'see docs/how-to/gpus.md, or choose another one with --provider');
     const isMeant = isNamed || provider === 'cpu' || !isMissing;
     const state = isMeant ? 'error' : hasHardware(provider) ? 'warning' : 'ok';
     const finding = failedFinding(name, error, { state, fix });

@@ -14,7 +14,7 @@ import { sizeOf } from '../nn/linear.ts';
 import { layerNorm } from '../nn/norm.ts';
 import type { Scope } from '../nn/scope.ts';
 import type { GraphBuilder } from '../onnx/builder.ts';
-import { float32, int64 } from '../onnx/dtype.ts';
+import { float32 } from '../onnx/dtype.ts';
 import type { Value } from '../onnx/graph.ts';
 import * as op from '../onnx/ops.ts';
 import { dimProduct, dimQuotient, type Dim } from '../onnx/shapes.ts';
@@ -183,8 +183,7 @@ function rowsOf(
 function taskMasks(b: GraphBuilder, mask: Value, queries: number, texts: number): Value {
   const [lanes] = mask.shape as [Dim];
   const length = queries + texts;
-  const ones = op.expand(b, b.constant(int64([1], [1, 1])), [lanes, queries]);
-  const padding = paddingMask(b, op.concat(b, [ones, mask], 1));
+  const padding = op.pad(b, paddingMask(b, mask), [0, 0, 0, queries, 0, 0, 0, 0]);
   const none = b.constant(float32(new Float32Array(length * length), [1, 1, length, length]), 'mask');
   const tasks = op.concat(b, [none, generationMask(b, { queries, length })], 0);
   const both = op.add(b, tasks, op.reshape(b, padding, [1, lanes, 1, length]));

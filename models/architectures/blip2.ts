@@ -10,7 +10,6 @@ import { layerNorm } from '../nn/norm.ts';
 import { logOfRows, meanOfRow, meanOfRows, sumOfRow } from '../nn/row-arithmetic.ts';
 import type { Scope } from '../nn/scope.ts';
 import type { GraphBuilder } from '../onnx/builder.ts';
-import { int64 } from '../onnx/dtype.ts';
 import type { Value } from '../onnx/graph.ts';
 import * as op from '../onnx/ops.ts';
 import type { Dim } from '../onnx/shapes.ts';
@@ -20,9 +19,9 @@ import { embedText, qformer } from './blip2-qformer.ts';
 export { visionTower } from './blip2-vision.ts';
 
 export interface TextTokens {
-  /** [B, T] int64, T fixed. */
+  /** [B, T], whole numbers, T fixed. */
   readonly ids: Value;
-  /** [B, T] int64: 1 for a token, 0 for padding. */
+  /** [B, T], whole numbers: 1 for a token, 0 for padding. */
   readonly mask: Value;
 }
 
@@ -42,10 +41,8 @@ const HEAD_NAMES = ['cls.predictions', 'qformer.cls.predictions', 'lm_head'];
 export function matchingLogits(b: GraphBuilder, scope: Scope, config: Blip2Config, input: ImageAndText): Value {
   const { num_query_tokens: queries, qformer_config: qformerConfig } = config;
   const tokens = queriesAndText(b, scope, config, input);
-  // Queries are never masked: the text's mask with `queries` ones before it.
-  const batch = input.mask.shape[0]!;
-  const ones = op.expand(b, b.constant(int64([1], [1, 1])), [batch, queries]);
-  const mask = paddingMask(b, op.concat(b, [ones, input.mask], 1));
+  // Queries are never masked: zeros before what hides the text's padding.
+  const mask = op.pad(b, paddingMask(b, input.mask), [0, 0, 0, queries, 0, 0, 0, 0]);
   const hidden = scope.enter(b, 'qformer', (w) =>
     qformer(b, w, qformerConfig, { tokens, queries, image: input.image, mask }),
   );
@@ -130,9 +127,8 @@ export function generationScores(b: GraphBuilder, scope: Scope, config: Blip2Con
   const texts = sizeOf(input.ids, 1);
   const length = queries + texts;
   const order = generationMask(b, { queries, length });
-  const batch = input.mask.shape[0]!;
-  const ones = op.expand(b, b.constant(int64([1], [1, 1])), [batch, queries]);
-  const mask = op.add(b, order, paddingMask(b, op.concat(b, [ones, input.mask], 1)));
+  const padding = op.pad(b, paddingMask(b, input.mask), [0, 0, 0, queries, 0, 0, 0, 0]);
+  const mask = op.add(b, order, padding);
   const hidden = scope.enter(b, 'qformer', (w) =>
     qformer(b, w, qformerConfig, { tokens, queries, image: input.image, mask }),
   );
@@ -166,8 +162,10 @@ export function generationLoss(
   { ids, mask, labelSmoothing = 0 }: TextTokens & { readonly labelSmoothing?: number | Value },
 ): GenerationLoss {
   const length = sizeOf(ids, 1);
-  const targets = op.slice(b, ids, { starts: [1], ends: [length], axes: [1] });
-  const counts = op.cast(b, op.slice(b, mask, { starts: [1], ends: [length], axes: [1] }), 'float32');
+  // Slices of whole numbers are what not every GPU has.
+  const next = b.int64(Array.from({ length: length - 1 }, (_, at) => at + 1));
+  const targets = op.gather(b, ids, next, 1);
+  const counts = op.slice(b, op.cast(b, mask, 'float32'), { starts: [1], ends: [length], axes: [1] });
   const logs = op.logSoftmax(b, op.slice(b, scores, { starts: [0], ends: [length - 1], axes: [1] }));
   const chosen = op.squeeze(b, op.gatherElements(b, logs, op.unsqueeze(b, targets, [2]), 2), [2]);
   const smoothed = (): Value => {

@@ -23,6 +23,8 @@ export interface UnetInput {
   readonly sample: Value;
   /** [B], or [] or [1] for one that all rows share; of any number type. */
   readonly timestep: Value;
+  /** Timesteps are whole numbers from 0 and below this: their features are looked up in a table. Without it computed. */
+  readonly timestepsBelow?: number;
   /** [B, T, cross_attention_dim] */
   readonly encoderHiddenStates: Value;
   /** [B, D], for models with addition_embed_type "text_time". */
@@ -73,19 +75,25 @@ export function predict(b: GraphBuilder, scope: Scope, config: UnetConfig, input
 
 function embedTimestep(b: GraphBuilder, scope: Scope, config: UnetConfig, input: UnetInput): Value {
   const { settings, timeWidth: width, addition } = config;
-  const features = (timesteps: Value, count: number): Value =>
+  const features = (timesteps: Value, count: number, below?: number): Value =>
     timestepFeatures(b, timesteps, {
+      ...(below !== undefined && { below }),
       width: count,
       flipSinToCos: settings.flip_sin_to_cos,
       freqShift: settings.freq_shift,
     });
   const postAct = settings.timestep_post_act == null ? undefined : activation(settings.timestep_post_act);
   let embedding = scope.enter(b, 'time_embedding', (w) =>
-    timestepEmbedding(b, w, features(atLeastVector(b, input.timestep), config.down[0]!.channels), {
-      width,
-      act: activation(settings.act_fn),
-      postAct,
-    }),
+    timestepEmbedding(
+      b,
+      w,
+      features(atLeastVector(b, input.timestep), config.down[0]!.channels, input.timestepsBelow),
+      {
+        width,
+        act: activation(settings.act_fn),
+        postAct,
+      },
+    ),
   );
   if (addition) {
     const { textEmbeds, timeIds } = input;

@@ -3,6 +3,8 @@
  * follow them.
  */
 import type { GraphBuilder } from '../onnx/builder.ts';
+import type { Tensor } from '../onnx/dtype.ts';
+import { float32 } from '../onnx/dtype.ts';
 import type { Value } from '../onnx/graph.ts';
 import * as op from '../onnx/ops.ts';
 import type { Activation } from './activation.ts';
@@ -18,6 +20,8 @@ export interface TimestepFeatures {
   /** Cosines first. */
   readonly flipSinToCos: boolean;
   readonly freqShift: number;
+  /** Timesteps are whole numbers from 0 and below this: a table of their features becomes part of the graph. */
+  readonly below?: number;
 }
 
 /**
@@ -27,9 +31,12 @@ export interface TimestepFeatures {
  * Angles are float64: t f rounded to float32 is off by up to 3e-5 at t = 1000, and a U-Net amplifies that tenfold.
  */
 export function timestepFeatures(b: GraphBuilder, timesteps: Value, options: TimestepFeatures): Value {
-  const { width, flipSinToCos, freqShift } = options;
+  const { width, flipSinToCos } = options;
   const half = Math.floor(width / 2);
-  const frequencies = Float64Array.from({ length: half }, (_, i) => MAX_PERIOD ** (-i / (half - freqShift)));
+  if (options.below !== undefined) {
+    return op.gather(b, b.constant(tableOf(options, options.below), 'features'), op.cast(b, timesteps, 'int32'));
+  }
+  const frequencies = frequenciesOf(options);
   const rates = b.constant({ dtype: 'float64', shape: [1, half], data: frequencies }, 'frequencies');
   const angles = op.mul(b, op.unsqueeze(b, op.cast(b, timesteps, 'float64'), [1]), rates);
   const sines = op.sin(b, angles);
@@ -38,6 +45,26 @@ export function timestepFeatures(b: GraphBuilder, timesteps: Value, options: Tim
   const pair = flipSinToCos ? [cosines, sines] : [sines, cosines];
   const features = op.cast(b, op.concat(b, pair, 1), 'float32');
   return width % 2 === 0 ? features : op.pad(b, features, [0, 0, 0, 1]);
+}
+
+function frequenciesOf({ width, freqShift }: TimestepFeatures): Float64Array {
+  const half = Math.floor(width / 2);
+  return Float64Array.from({ length: half }, (_, i) => MAX_PERIOD ** (-i / (half - freqShift)));
+}
+
+/** The features of 0, 1 ... below `count`, [count, width]. */
+function tableOf(options: TimestepFeatures, count: number): Tensor {
+  const { width, flipSinToCos } = options;
+  const frequencies = frequenciesOf(options);
+  const values = new Float32Array(count * width);
+  for (let t = 0; t < count; t += 1) {
+    frequencies.forEach((frequency, i) => {
+      const [sine, cosine] = [Math.sin(t * frequency), Math.cos(t * frequency)];
+      values.set([flipSinToCos ? cosine : sine], t * width + i);
+      values.set([flipSinToCos ? sine : cosine], t * width + frequencies.length + i);
+    });
+  }
+  return float32(values, [count, width]);
 }
 
 export interface TimestepEmbedding {

@@ -26,12 +26,12 @@ import type { PackParts } from './parts.ts';
 const LANES = 'B';
 
 /** input_ids [B, T] int64 -> context [B, T, D]. */
-export function encodeTextGraph({ textEncoder }: PackParts): Graph {
+export function encodeTextGraph({ textEncoder }: PackParts, kernels: Kernels = 'cpu'): Graph {
   const b = new GraphBuilder('encode-text');
   const ids = b.input('input_ids', 'int64', [LANES, textEncoder.tokens]);
   const scope = new Scope(textEncoder.weights, { model: 'text_encoder' });
   b.output('context', encodeText(b, scope, textEncoder.config, { ids }).lastHiddenState);
-  return finished(b.build(), 'any');
+  return finished(b.build(), kernels);
 }
 
 /**
@@ -39,7 +39,7 @@ export function encodeTextGraph({ textEncoder }: PackParts): Graph {
  * diffusion model's o_u + g (o_c - o_u): one call on 2B rows.
  */
 export function guidanceGraph(parts: PackParts, kernels: Kernels = 'cpu'): Graph {
-  const { unet, textEncoder, latentShape } = parts;
+  const { unet, textEncoder, latentShape, scheduler } = parts;
   const b = new GraphBuilder('guidance');
   const noisy = b.input('noisy', 'float32', [LANES, ...latentShape]);
   const timesteps = b.input('timesteps', 'float32', [LANES]);
@@ -50,6 +50,8 @@ export function guidanceGraph(parts: PackParts, kernels: Kernels = 'cpu'): Graph
   const both = predict(b, new Scope(unet.weights, { model: 'unet' }), unet.config, {
     sample: op.concat(b, [noisy, noisy], 0),
     timestep: op.concat(b, [timesteps, timesteps], 0),
+    // In float64 otherwise, which not every provider has.
+    ...(kernels === 'webgpu' && { timestepsBelow: scheduler.trainTimesteps }),
     encoderHiddenStates: op.concat(b, [contextNull, contextPrompt], 0),
   });
   // [2B, ...] -> [2, B, ...]: unconditional rows first.
@@ -189,7 +191,7 @@ function appendLosses(b: GraphBuilder, parts: PackParts, options: AlignmentOptio
   const text = textInputs(b, parts);
   const ids = perCutout(b, text.ids, n);
   const mask = perCutout(b, text.mask, n);
-  const decoderIds = b.input('decoder_ids', 'int64', [LANES, referee.tokens]);
+  const decoderIds = b.input('decoder_ids', 'int32', [LANES, referee.tokens]);
   const smoothing = perCutout(b, b.input('label_smoothing', 'float32', [LANES, 1]), n);
 
   const scope = new Scope(referee.weights, { model: 'referee' });
@@ -219,10 +221,11 @@ function latentsInput(b: GraphBuilder, { latentShape }: PackParts): Value {
   return b.input('latents', 'float32', [LANES, ...latentShape]);
 }
 
+/** int32: GPUs have few kernels for int64. */
 function textInputs(b: GraphBuilder, { referee }: PackParts): { ids: Value; mask: Value } {
   return {
-    ids: b.input('referee_ids', 'int64', [LANES, referee.tokens]),
-    mask: b.input('referee_mask', 'int64', [LANES, referee.tokens]),
+    ids: b.input('referee_ids', 'int32', [LANES, referee.tokens]),
+    mask: b.input('referee_mask', 'int32', [LANES, referee.tokens]),
   };
 }
 

@@ -6,14 +6,15 @@
 import type { Rule } from '../autodiff/rule.ts';
 import { foldUpsampling } from '../nn/fold-upsampling.ts';
 import { groupNormAdjoints } from '../nn/group-norm-adjoint.ts';
+import { lowerForWebgpu } from '../nn/lower-for-webgpu.ts';
 import { lowerGroupNorms } from '../nn/lower-group-norm.ts';
 import type { OwnAdjoint } from '../nn/own-adjoint.ts';
 import type { GraphBuilder } from '../onnx/builder.ts';
 import type { Graph, Node } from '../onnx/graph.ts';
 import { optimise } from '../onnx/passes/optimise.ts';
 
-/** 'cpu': those of onnxruntime's CPU provider; 'any': what all of its providers have. */
-export type Kernels = 'cpu' | 'any';
+/** 'cpu' and 'webgpu': those of these providers of onnxruntime; 'any': what all of its providers have. */
+export type Kernels = 'cpu' | 'webgpu' | 'any';
 
 /** Rules for the nodes so far that bring their own adjoint: `adjoints`, and group normalisations where kernels allow it. */
 export function adjointRules(
@@ -27,5 +28,7 @@ export function adjointRules(
 
 /** What is rewritten after differentiation, when everything that is computed twice can be shared. */
 export function finished(graph: Graph, kernels: Kernels): Graph {
-  return optimise(kernels === 'cpu' ? foldUpsampling(lowerGroupNorms(graph, 'kernels')) : lowerGroupNorms(graph, 'sums'));
+  if (kernels === 'cpu') return optimise(foldUpsampling(lowerGroupNorms(graph, 'kernels')));
+  const lowered = optimise(lowerGroupNorms(graph, 'sums'));
+  return kernels === 'webgpu' ? lowerForWebgpu(lowered) : lowered;
 }

@@ -109,6 +109,6 @@ function startThread(data: ThreadData): Worker {
   return worker;
 }
 
-function toError({ code, message, hint }: ErrorData): RefereeError {
-  return new RefereeError(code, message, hint === undefined ? {} : { hint });
+function toError({ code, message, hint, details }: ErrorData): RefereeError {
+  return new RefereeError(code, message, { ...(hint !== undefined && { hint }), ...(details && { details }) });
 }

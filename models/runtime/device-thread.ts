@@ -24,6 +24,8 @@ import type {
   ValueMetadata,
 } from './protocol.ts';
 import { chooseProvider } from './providers.ts';
+import { isOutOfMemory, sessionError } from './session-errors.ts';
+import { Reserve } from './reserve.ts';
 import { sessionOptions } from './session-settings.ts';
 
 interface Loaded {
@@ -38,6 +40,7 @@ interface DeviceState {
   loaded: number;
   /** Until they are asked for. */
   profiles: Profiles | undefined;
+  readonly reserve: Reserve;
 }
 
 if (parentPort !== null) await serve(parentPort, workerData as ThreadData);
@@ -49,7 +52,7 @@ async function serve(port: MessagePort, { settings, guard }: ThreadData): Promis
   try {
     const { provider, notes } = await guarded(guard, () => chooseProvider(settings));
     const profiles = settings.isProfiled === true ? await Profiles.open() : undefined;
-    state = { settings, provider, sessions: new Map(), loaded: 0, profiles };
+    state = { settings, provider, sessions: new Map(), loaded: 0, profiles, reserve: new Reserve() };
     reply({ kind: 'ready', provider, notes });
   } catch (error) {
     reply({ kind: 'failed', error: errorData(error) });
@@ -75,6 +78,7 @@ interface Answer {
 }
 
 async function answerCall(state: DeviceState, call: DeviceCall): Promise<Answer> {
+  state.reserve.renew();
   switch (call.kind) {
     case 'load':
       return { answer: await load(state, call) };
@@ -111,13 +115,14 @@ async function load(
   try {
     session = await InferenceSession.create(model, options);
   } catch (error) {
+    state.reserve.release();
     if (weightsRoot === undefined && oneLine(error).includes('External data')) {
       throw new RefereeError(
         'InvalidModel',
         `session ${quoted(name)} points to data outside itself, which this model may not`,
       );
     }
-    throw invalidModel(name, 'does not load', error);
+    throw sessionError(error, { session: name, provider, during: 'load' });
   }
   try {
     const inputs = session.inputMetadata.map((value) => valueMetadata(name, value));
@@ -139,7 +144,8 @@ async function run(state: DeviceState, call: Extract<DeviceCall, { kind: 'run' }
   try {
     values = await session.run(feeds, [...call.outputs]);
   } catch (error) {
-    throw invalidModel(name, 'fails to run', error);
+    state.reserve.release();
+    throw sessionError(error, { session: name, provider: state.provider, during: 'run' });
   }
   const seconds = secondsSince(start);
   const outputs = Object.fromEntries(Object.entries(values).map(([output, value]) => [output, fromOrt(value)]));
@@ -187,13 +193,12 @@ function valueMetadata(session: string, value: InferenceSession.ValueMetadata): 
   return { name: value.name, dtype: value.type as DType, shape };
 }
 
-function invalidModel(session: string, what: string, cause: unknown): RefereeError {
-  return new RefereeError('InvalidModel', `session ${quoted(session)} ${what}: ${oneLine(cause)}`, { cause });
-}
-
 function errorData(error: unknown): ErrorData {
-  if (!isRefereeError(error)) return { code: 'Internal', message: `device thread: ${oneLine(error)}` };
-  return { code: error.code, message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) };
+  if (!isRefereeError(error)) {
+    return { code: isOutOfMemory(error) ? 'OutOfMemory' : 'Internal', message: `device thread: ${oneLine(error)}` };
+  }
+  const { code, message, hint, details } = error;
+  return { code, message, details, ...(hint !== undefined && { hint }) };
 }
 
 function secondsSince(start: number): number {

@@ -25,7 +25,7 @@ export interface Session {
    *
    * @param outputs names of the outputs to compute and return, default all
    * @throws RefereeError `InvalidInput` for a feed that is missing, unknown, or of a wrong dtype or shape; `InvalidModel`
-   * when the graph itself fails; `DeviceLost` when the device is gone
+   * when the graph itself fails; `OutOfMemory`; `DeviceLost` when the device is gone
    */
   run(feeds: Readonly<Record<string, Tensor>>, outputs?: readonly string[]): Promise<Record<string, Tensor>>;
   /** Frees the session's memory. Releasing twice is fine. */
@@ -54,7 +54,8 @@ export interface Device {
   /**
    * Makes a session of a serialised ONNX model.
    *
-   * @throws RefereeError `InvalidModel`, naming the session
+   * @throws RefereeError, naming the session: `InvalidModel`; `UnsupportedOperator` for a node that the provider and the
+   * CPU have no kernel for; `OutOfMemory`
    */
   load(model: Uint8Array, options: SessionOptions): Promise<Session>;
   stats(): Promise<DeviceStats>;

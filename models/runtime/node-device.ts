@@ -11,6 +11,7 @@ import { checkFeeds, checkOutputs } from './feeds.ts';
 import type { NodePlacement } from './placement.ts';
 import type { Answers, MemoryMode } from './protocol.ts';
 import { DeviceChannel } from './device-channel.ts';
+import { isOutOfMemory, sessionError } from './session-errors.ts';
 
 export interface DeviceOptions {
   /** Default `auto`: the best that passes its self-test. A provider that is asked for by name is used or refused. */
@@ -77,7 +78,7 @@ class NodeDevice implements Device {
       [copy.buffer],
     );
     this.#count(name, { calls: 0, seconds: 0, loadSeconds: answer.seconds });
-    return new NodeSession(this.#channel, name, answer, (seconds) =>
+    return new NodeSession(this.#channel, { name, provider: this.provider }, answer, (seconds) =>
       this.#count(name, { calls: 1, seconds, loadSeconds: 0 }),
     );
   }
@@ -112,13 +113,20 @@ class NodeSession implements Session {
   readonly outputNames: readonly string[];
   readonly #channel: DeviceChannel;
   readonly #name: string;
+  readonly #provider: ProviderName;
   readonly #loaded: Answers['load'];
   readonly #onRun: (seconds: number) => void;
   #isReleased = false;
 
-  constructor(channel: DeviceChannel, name: string, loaded: Answers['load'], onRun: (seconds: number) => void) {
+  constructor(
+    channel: DeviceChannel,
+    { name, provider }: { readonly name: string; readonly provider: ProviderName },
+    loaded: Answers['load'],
+    onRun: (seconds: number) => void,
+  ) {
     this.#channel = channel;
     this.#name = name;
+    this.#provider = provider;
     this.#loaded = loaded;
     this.#onRun = onRun;
     this.inputNames = loaded.inputs.map((input) => input.name);
@@ -130,9 +138,8 @@ class NodeSession implements Session {
       throw new RefereeError('Internal', `session ${quoted(this.#name)} was released before this run`);
     checkFeeds(this.#name, this.#loaded.inputs, feeds);
     const asked = checkOutputs(this.#name, this.#loaded.outputs, outputs);
-    // Copies are given away to the thread; the caller keeps its own.
-    const copies = Object.entries(feeds).map(
-      ([name, tensor]) => [name, { ...tensor, data: tensor.data.slice() }] as const,
+    const copies = copiesOf(feeds, (cause) =>
+      sessionError(cause, { session: this.#name, provider: this.#provider, during: 'run' }),
     );
     const answer = await this.#channel.call<'run'>(
       { kind: 'run', session: this.#loaded.session, feeds: Object.fromEntries(copies), outputs: asked },
@@ -146,5 +153,17 @@ class NodeSession implements Session {
     if (this.#isReleased) return;
     this.#isReleased = true;
     await this.#channel.call<'release'>({ kind: 'release', session: this.#loaded.session });
+  }
+}
+
+/** Copies are given away to the thread; the caller keeps its own. */
+function copiesOf(
+  feeds: Readonly<Record<string, Tensor>>,
+  outOfMemory: (cause: unknown) => RefereeError,
+): (readonly [string, Tensor & { readonly data: { readonly buffer: ArrayBuffer } }])[] {
+  try {
+    return Object.entries(feeds).map(([name, tensor]) => [name, { ...tensor, data: tensor.data.slice() }] as const);
+  } catch (error) {
+    throw isOutOfMemory(error) ? outOfMemory(error) : error;
   }
 }

@@ -60,6 +60,7 @@ export interface ErrorData {
   readonly code: ErrorCode;
   readonly message: string;
   readonly hint?: string;
+  readonly details?: Readonly<Record<string, string | number>>;
 }
 
 /** To the thread. */

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { CancelledFailure } from '@temporalio/common';
@@ -83,6 +83,8 @@ describe('why an attempt is told to stop, and what follows', () => {
     // Its log alone, which is its own.
     const added = Object.keys(left).filter((name) => !(name in before));
     expect(added).toEqual([expect.stringMatching(/^r\w+\/logs\/i\w+\/\w+\.jsonl$/)]);
+    const lines = readFileSync(join(run.folder, added[0]!), 'utf8').trimEnd().split('\n');
+    expect(JSON.parse(lines.at(-1)!)).toMatchObject({ event: 'given-up', level: 'warn', step });
   });
 
   test('a process that stood still for longer than the heartbeat allows writes nothing more', async () => {

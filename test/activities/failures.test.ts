@@ -57,6 +57,7 @@ const RETRIED: Readonly<Record<ErrorCode, boolean>> = {
   NotReady: false,
   RunUnfinished: true,
   RunDamaged: false,
+  UnsupportedOperator: false, // the same everywhere with this provider
   MissingGradientRule: false,
   OutOfTolerance: false,
   ItemsFailed: false,
@@ -70,6 +71,7 @@ const RETRIED: Readonly<Record<ErrorCode, boolean>> = {
   NoWorker: true,
   OtherVersion: true,
   DeviceLost: true,
+  OutOfMemory: true, // later, or on a larger machine
   Interrupted: true,
 };
 

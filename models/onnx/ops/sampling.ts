@@ -2,7 +2,8 @@
  * @file Resizing and sampling of images.
  */
 import type { GraphBuilder } from '../builder.ts';
-import type { Value } from '../graph.ts';
+import { float32 } from '../dtype.ts';
+import type { Attributes, Value } from '../graph.ts';
 import { float, int, text } from '../graph.ts';
 import type { Dim } from '../shapes.ts';
 
@@ -17,15 +18,24 @@ export interface ResizeOptions {
 
 /** To these sizes, one per axis. */
 export function resize(b: GraphBuilder, x: Value, sizes: readonly Dim[], options: ResizeOptions = {}): Value {
+  return b.node('Resize', [x, undefined, undefined, b.shapeVector(sizes)], resizeAttributes(options))[0]!;
+}
+
+/** By these factors, one per axis. */
+export function resizeBy(b: GraphBuilder, x: Value, scales: readonly number[], options: ResizeOptions = {}): Value {
+  return b.node('Resize', [x, undefined, b.constant(float32(scales), 'scales')], resizeAttributes(options))[0]!;
+}
+
+function resizeAttributes(options: ResizeOptions): Attributes {
   const { mode = 'nearest', coordinateTransformationMode = 'half_pixel', nearestMode = 'round_prefer_floor' } = options;
-  return b.node('Resize', [x, undefined, undefined, b.shapeVector(sizes)], {
+  return {
     mode: text(mode),
     coordinate_transformation_mode: text(coordinateTransformationMode),
     nearest_mode: text(nearestMode),
     cubic_coeff_a: float(options.cubicCoeffA ?? -0.75),
     antialias: int(options.antialias ? 1 : 0),
     exclude_outside: int(options.excludeOutside ? 1 : 0),
-  })[0]!;
+  };
 }
 
 export interface GridSampleOptions {

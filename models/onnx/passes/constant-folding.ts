@@ -46,14 +46,33 @@ function fromConstants(node: Node, value: Value, outputs: number, b: GraphBuilde
 }
 
 /**
- * Reshape to a vector made at run time whose elements are known but for symbols: a size that stays is written 0, one
- * other as -1, and the arithmetic that made the vector is dead.
+ * Reshape or Expand to a vector made at run time whose elements are known but for symbols: the arithmetic that made the
+ * vector is dead where a constant says the same.
  */
 function withConstantShape(node: Node, b: GraphBuilder): Node {
   const [x, vector] = node.inputs;
-  if (node.op !== 'Reshape' || !x || !vector || b.constantOf(vector)) return node;
+  if (!x || !vector || b.constantOf(vector)) return node;
   const dims = b.dimsOf(vector);
-  if (!dims || dims.includes(0) || dims.includes(-1)) return node;
+  if (!dims) return node;
+  if (node.op === 'Expand') return expandedByConstant(node, x, { dims, b });
+  return node.op === 'Reshape' ? reshapedByConstant(node, x, { dims, b }) : node;
+}
+
+interface Vector {
+  readonly dims: readonly Dim[];
+  readonly b: GraphBuilder;
+}
+
+/** A size that is there already is written 1, which leaves it. */
+function expandedByConstant(node: Node, x: Value, { dims, b }: Vector): Node {
+  const first = dims.length - x.shape.length;
+  const written = dims.map((dim, axis) => (typeof dim === 'string' && x.shape[axis - first] === dim ? 1 : dim));
+  return isStatic(written) ? { ...node, inputs: [x, b.int64(written)] } : node;
+}
+
+/** A size that stays is written 0, one other as -1. */
+function reshapedByConstant(node: Node, x: Value, { dims, b }: Vector): Node {
+  if (dims.includes(0) || dims.includes(-1)) return node;
   const written = dims.map((dim, axis): Dim => (typeof dim === 'string' && x.shape[axis] === dim ? 0 : dim));
   const symbolic = written.filter((dim) => typeof dim === 'string');
   if (symbolic.length > 1) return node;

@@ -65,10 +65,12 @@ export class Referee {
   readonly #said = { stdout: '', stderr: '' };
   readonly #waiting = new Set<() => void>();
 
-  constructor(argv: readonly string[], cwd = process.cwd()) {
+  /** @param preload modules that are loaded before the command */
+  constructor(argv: readonly string[], cwd = process.cwd(), preload: readonly string[] = []) {
     const tsx = fileURLToPath(import.meta.resolve('tsx'));
     const main = fileURLToPath(new URL('../../../cli/main.ts', import.meta.url));
-    this.process = spawn(process.execPath, ['--import', tsx, main, ...argv], {
+    const imports = [tsx, ...preload].flatMap((file) => ['--import', file]);
+    this.process = spawn(process.execPath, [...imports, main, ...argv], {
       cwd,
       stdio: ['ignore', 'pipe', 'pipe'],
     });

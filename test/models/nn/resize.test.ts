@@ -1,6 +1,7 @@
-import { test } from 'vitest';
+import { expect, test } from 'vitest';
 
 import { nearest } from '../../../models/nn/resize.ts';
+import { GraphBuilder } from '../../../models/onnx/builder.ts';
 import { float32 } from '../../../models/onnx/dtype.ts';
 import { expectClose } from '../../support/close.ts';
 import { evaluate, noise } from '../../support/evaluate.ts';
@@ -20,4 +21,12 @@ test.each([
         expected.push(Number(x.data[from]!));
       }
   expectClose(y, float32(expected, [2, 3, height, width]), { rtol: 0, atol: 0 });
+});
+
+test('whole factors are constants, whatever the number of images', () => {
+  const b = new GraphBuilder('twice');
+  b.output('y', nearest(b, b.input('x', 'float32', ['B', 3, 4, 5]), { height: 8, width: 10 }));
+  const graph = b.build();
+  expect(graph.nodes.map((node) => node.op)).toEqual(['Resize', 'Identity']);
+  expect(graph.outputs[0]?.shape).toEqual(['B', 3, 8, 10]);
 });

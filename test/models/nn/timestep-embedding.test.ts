@@ -27,8 +27,11 @@ test.each<TimestepFeatures>([
   { width: 8, flipSinToCos: false, freqShift: 1 },
   { width: 320, flipSinToCos: true, freqShift: 0 },
   { width: 9, flipSinToCos: true, freqShift: 0 },
+  // Looked up instead of computed.
+  { width: 8, flipSinToCos: true, freqShift: 0, below: 1000 },
+  { width: 9, flipSinToCos: false, freqShift: 1, below: 1000 },
 ])('features are exact to the last bit of float32: %j', async (options) => {
-  const t = int64(TIMESTEPS);
+  const t = options.below === undefined ? int64(TIMESTEPS) : float32(TIMESTEPS);
   const y = await evaluate({ t }, (b, values) => timestepFeatures(b, values['t']!, options));
   const expected = TIMESTEPS.flatMap((step) => reference(step, options));
   expectClose(y, float32(expected, [TIMESTEPS.length, options.width]), ROUNDED);

@@ -32,6 +32,24 @@ describe('shapes', () => {
     expect(operators(folded(graph))).toEqual(['ReduceSum', 'Reshape', 'Identity']);
   });
 
+  test('an expansion with symbolic sizes gets a constant: 1 for a size that stays', async () => {
+    const graph = graphOf((b) => op.expand(b, b.input('x', 'float32', ['B', 1, 2]), ['B', 3, 2]));
+    expect(operators(graph)).toContain('Concat');
+    const result = folded(graph);
+    expect(operators(result)).toEqual(['Expand', 'Identity']);
+    expect(result.outputs[0]?.shape).toEqual(['B', 3, 2]);
+    const x = float32([1, 2, 3, 4], [2, 1, 2]);
+    expect((await runGraph(result, { x }))['y']).toEqual((await runGraph(graph, { x }))['y']);
+  });
+
+  test('an expansion to a size that the input does not have reads it at run time', () => {
+    const graph = graphOf((b) => {
+      const like = b.input('like', 'float32', ['B', 4]);
+      return op.expandTo(b, b.input('x', 'float32', [1, 4]), op.shape(b, like));
+    });
+    expect(operators(folded(graph))).toEqual(['Shape', 'Expand', 'Identity']);
+  });
+
   test('a reshape with symbolic sizes gets a constant: 0 for a size that stays, -1 for another', async () => {
     const graph = graphOf((b) => {
       const x = b.input('x', 'float32', ['B', 'T', 4]);
