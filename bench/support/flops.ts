@@ -1,10 +1,10 @@
 /**
  * @file Multiply-adds of a graph, by operator, from the shapes that inference found. Two operations each; everything else
- * (normalisations, activations, sums) counts as none.
+ * (normalisations, activations, sums) counts as none, nor do the small products over rows whose number only run time knows.
  */
 import type { Graph, Node } from '../../models/onnx/graph.ts';
 import { AttributeReader } from '../../models/onnx/graph.ts';
-import type { Dim } from '../../models/onnx/shapes.ts';
+import { isUnknown, type Dim } from '../../models/onnx/shapes.ts';
 
 type Sizes = Readonly<Record<string, number>>;
 
@@ -49,7 +49,7 @@ function multiplyAdds(node: Node, sizes: Sizes): number {
 function sizeOf(dim: Dim, sizes: Sizes): number {
   if (typeof dim === 'number') return dim;
   return dim.split('*').reduce((product, part) => {
-    const size = /^\d+$/.test(part) ? Number(part) : sizes[part];
+    const size = isUnknown(part) ? 0 : /^\d+$/.test(part) ? Number(part) : sizes[part];
     if (size === undefined) throw new Error(`the size of ${dim} is not known`);
     return product * size;
   }, 1);

@@ -113,11 +113,15 @@ function layers(pass: Pass, root: Scope, tokens: Value, masks: Value): Tokens {
     parts = layer(index, (w) => {
       const x = before ? op.concat(b, [before.queries, before.text], 0) : start;
       const mask = before ? masksOfCutouts : masks;
-      const block = { x, memory: x, mask, order: 'tokens-first' } as const;
+      // Equally many of both tasks are continued as one batch.
+      const isShort = isLast && before !== undefined && sizes.queries === sizes.texts;
+      const asking = isShort ? continued(b, { x, mask }, pass) : { x, mask };
+      const block = { ...asking, memory: x, order: 'tokens-first' } as const;
       const attended = w.enter(b, 'attention', (own) => attentionBlock(b, own, config, block));
       // Up to here the first layer has rows of lanes, and its text goes on with them.
       const whole = before ? attended : perCutout(attended, 1);
-      const { queries, text } = isLast ? ofTheirTask(b, apart(b, whole, sizes), images) : apart(b, whole, sizes);
+      const both = isShort ? { queries: whole, text: whole } : apart(b, whole, sizes);
+      const { queries, text } = isLast ? ofTheirTask(b, both, images) : both;
       const informed = seesImage(index) ? readImage(pass, w, queries) : queries;
       const feedText = (of: Value): Value => feedForward(b, w, config, { x: of, suffix: '' });
       return {
@@ -147,12 +151,32 @@ function apart(b: GraphBuilder, x: Value, { queries, texts }: Pass['sizes']): To
 
 /** Rows of both tasks, 2 B n -> matching's queries, generation's text, B n. */
 function ofTheirTask(b: GraphBuilder, { queries, text }: Tokens, images: Dim): Tokens {
-  const rowsOf = (x: Value, task: number): Value => {
-    const [count, width] = [sizeOf(x, 0), sizeOf(x, 2)];
-    const tasks = op.reshape(b, x, [count, TASKS, images, width]);
-    return op.squeeze(b, op.slice(b, tasks, { starts: [task], ends: [task + 1], axes: [1] }), [1]);
+  return {
+    queries: rowsOf(b, queries, { axis: 1, task: 0, images }),
+    text: rowsOf(b, text, { axis: 1, task: 1, images }),
   };
-  return { queries: rowsOf(queries, 0), text: rowsOf(text, 1) };
+}
+
+/** Matching's queries and generation's text, [Q, 2 B n, C], with their rows of the mask: nothing else is continued. */
+function continued(
+  b: GraphBuilder,
+  { x, mask }: { readonly x: Value; readonly mask: Value },
+  { sizes, images }: Pass,
+): { readonly x: Value; readonly mask: Value } {
+  const chosen = ofTheirTask(b, apart(b, x, sizes), images);
+  const lines = op.split(b, mask, [sizes.queries, sizes.texts], 2);
+  const masks = lines.map((part, task) => rowsOf(b, part, { axis: 0, task, images }));
+  return { x: op.concat(b, [chosen.queries, chosen.text], 1), mask: op.concat(b, masks, 0) };
+}
+
+/** Of 2 B n rows along `axis` those of a task. */
+function rowsOf(
+  b: GraphBuilder,
+  x: Value,
+  { axis, task, images }: { readonly axis: number; readonly task: number; readonly images: Dim },
+): Value {
+  const tasks = op.reshape(b, x, [...x.shape.slice(0, axis), TASKS, images, ...x.shape.slice(axis + 1)]);
+  return op.squeeze(b, op.slice(b, tasks, { starts: [task], ends: [task + 1], axes: [axis] }), [axis]);
 }
 
 /** mask [B, T] -> what is added to the scores of both tasks, [2 B, 1, Q + T, Q + T]. */

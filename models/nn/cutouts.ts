@@ -129,11 +129,8 @@ export function cutouts(b: GraphBuilder, image: Value, inputs: CutoutInputs, opt
     });
   const plain = (name: string, append: () => Value): Value => stage(name, () => ({ output: append(), adjoints: [] }));
 
-  const whereFlagged = (
-    x: Value,
-    flag: Value,
-    append: (part: Value, take: TakeRows) => WithAdjoints,
-  ): WithAdjoints => (rows === 'flagged' ? onFlaggedRows(b, x, flag, append) : append(x, (value) => value));
+  const whereFlagged = (x: Value, flag: Value, append: (part: Value, take: TakeRows) => WithAdjoints): WithAdjoints =>
+    rows === 'flagged' ? onFlaggedRows(b, x, flag, append) : append(x, (value) => value);
 
   const small = stage('pool', () => poolToSize(b, image, size));
   const pooled = stage('repeat', () => repeatRows(b, small, n));

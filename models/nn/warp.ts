@@ -59,8 +59,9 @@ export function warp(b: GraphBuilder, x: Value, inputs: WarpInputs, options: War
   const output = isOn ? op.where(b, isOn, sampled, x) : sampled;
   if (window === undefined) return { output, grid, adjoints: [] };
   const gatherInto = (into: GraphBuilder, cotangent: Value): Value => {
-    const places = sourcePlaces(into, planes, { height, width, alignCorners });
-    return warpAdjointGather(into, cotangent, { places, forward: inputs.forward, kind, window });
+    const places = (): Value => sourcePlaces(into, planes, { height, width, alignCorners });
+    const { forward, inverse } = inputs;
+    return warpAdjointGather(into, cotangent, { places, forward, inverse, kind, window });
   };
   // With a flag the choice answers for the image, whichever way it was chosen: one selection instead of two and a sum.
   const own: OwnAdjoint = isOn

@@ -7,6 +7,9 @@ import { openDevices } from '../../activities/devices.ts';
 import { Engine } from '../../activities/engine.ts';
 import { choosePlan } from '../../activities/memory-plan.ts';
 import { SHAPES_DEFAULTS } from '../../inversion/options.ts';
+import { GraphBuilder } from '../../models/onnx/builder.ts';
+import * as op from '../../models/onnx/ops.ts';
+import { estimateMemory, UNKNOWN } from '../../models/packs/memory.ts';
 import { PackGraphs } from '../../models/packs/pack-graphs.ts';
 import { openPack } from '../../models/packs/resolve.ts';
 import { callAll, testLanes } from './support/lanes.ts';
@@ -40,6 +43,16 @@ describe('the estimate of memory', () => {
     expect(await bytes(4, 3, 1)).toBeGreaterThan(base);
     expect(await bytes(2, 6, 1)).toBeGreaterThan(base);
     expect(await bytes(2, 3, 2)).toBeGreaterThan(base);
+  });
+
+  test('counts sizes that only run time knows at their largest', () => {
+    const b = new GraphBuilder('some');
+    const x = b.input('x', 'float32', ['B', 100]);
+    const rows = b.node('NonZero', [b.input('flag', 'bool', ['B'])])[0]!;
+    b.output('y', op.neg(b, op.gather(b, x, op.squeeze(b, rows, [0]))));
+    const bytes = (unknown: number): number => estimateMemory(b.build(), { B: 8, [UNKNOWN]: unknown }).activations;
+    // The rows taken and their negatives are alive together.
+    expect(bytes(8) - bytes(4)).toBeGreaterThanOrEqual(4 * 2 * 400);
   });
 
   test('builds no graph that the run builds once more', async () => {

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 
-import { attention, causalMask, fixedMask, paddingMask } from '../../../models/nn/attention.ts';
+import { attention, causalMask, fixedMask, paddingMask, reorderTokens } from '../../../models/nn/attention.ts';
 import { GraphBuilder } from '../../../models/onnx/builder.ts';
 import { float32, int64 } from '../../../models/onnx/dtype.ts';
 import type { Tensor } from '../../../models/onnx/dtype.ts';
+import type { Value } from '../../../models/onnx/graph.ts';
 import { expectClose } from '../../support/close.ts';
 import { evaluate, noise } from '../../support/evaluate.ts';
 
@@ -53,6 +54,20 @@ test.each([1, 2, 3, 12])('%d heads, more keys than queries', async (heads) => {
     attention(b, { query: q!, key: key!, value: value!, heads }),
   );
   expectClose(y, reference(query, memory.key, memory.value, { heads }), FLOAT32);
+});
+
+test.each([1, 3])('%d heads, tokens first: the same numbers in another order', async (heads) => {
+  const query = noise([2, 5, 12]);
+  const y = await evaluate({ query, ...memory }, (b, { query: q, key, value }) => {
+    const [first, ...others] = [q!, key!, value!].map((x) => reorderTokens(b, x)) as [Value, Value, Value];
+    const mask = causalMask(b, 5);
+    return reorderTokens(
+      b,
+      attention(b, { query: first, key: others[0], value: others[1], heads, mask, order: 'tokens-first' }),
+    );
+  });
+  const expected = reference(query, memory.key, memory.value, { heads, sees: (row, column) => column <= row });
+  expectClose(y, expected, FLOAT32);
 });
 
 test('causal: no position sees a later one', async () => {

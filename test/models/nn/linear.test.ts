@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
 
-import { linear, sizeOf } from '../../../models/nn/linear.ts';
+import { linear, linearParts, sizeOf } from '../../../models/nn/linear.ts';
 import { Scope } from '../../../models/nn/scope.ts';
 import { GraphBuilder } from '../../../models/onnx/builder.ts';
 import { float32 } from '../../../models/onnx/dtype.ts';
 import type { Tensor } from '../../../models/onnx/dtype.ts';
+import * as op from '../../../models/onnx/ops.ts';
 import { expectClose } from '../../support/close.ts';
 import { evaluate, noise } from '../../support/evaluate.ts';
 import { weightsOf } from '../../support/weights.ts';
@@ -49,6 +50,16 @@ test('works without a bias, and with the kernel of a 1x1 convolution', async () 
     const y = await evaluate({ x }, (b, values) => linear(b, new Scope(source), values['x']!, 4));
     expectClose(y, reference(x, weight), FLOAT32);
   }
+});
+
+test.each([true, false])('parts of one weight are products of their own, bias %s', async (hasBias) => {
+  const weights = { weight: noise([6, 3], 2), ...(hasBias && { bias: noise([6], 3) }) };
+  const source = await weightsOf(weights);
+  const x = noise([2, 5, 3]);
+  const y = await evaluate({ x }, (b, values) =>
+    op.concat(b, linearParts(b, new Scope(source), values['x']!, { parts: 3, features: 2 }), 2),
+  );
+  expectClose(y, reference(x, weights.weight, weights.bias), FLOAT32);
 });
 
 test('a size that is not fixed is an error that names the value', () => {

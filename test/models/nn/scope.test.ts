@@ -46,6 +46,17 @@ test('a tensor of another shape is named with both shapes', () => {
   );
 });
 
+test('rows of a weight are a range of its bytes', () => {
+  const entry = { dtype: 'float16', shape: [6, 2], file: '/w.safetensors', offset: 100, length: 24 } as const;
+  const scope = new Scope({ label: 'w', tensors: new Map([['weight', entry]]) });
+  const b = new GraphBuilder('g');
+  expect(scope.getRows(b, 'weight', [6, 2], { from: 2, count: 3 }).shape).toEqual([3, 2]);
+  expect(b.build().initializers).toEqual([
+    expect.objectContaining({ external: { file: '/w.safetensors', offset: 108, length: 12 } }),
+  ]);
+  expect(() => scope.getRows(b, 'weight', [5, 2], { from: 0, count: 1 })).toThrow('has shape [6,2], expected [5,2]');
+});
+
 test('integers are no weights', () => {
   const scope = new Scope(sourceOf({ weight: { dtype: 'int32', shape: [3] } }));
   expect(() => scope.get(new GraphBuilder('g'), 'weight', [3])).toThrow(
