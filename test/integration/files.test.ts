@@ -207,8 +207,8 @@ describe('a file of prompts', () => {
 
   test('has a contact sheet with every picture', () => {
     const { width, height, data, channels } = decode(sheet, { checkCrc: true });
-    // Two by two pictures of 192 pixels with margins of 12, under each of them room for four lines of 17.
-    expect([width, height, channels]).toEqual([12 + 2 * 204, 12 + 2 * 272, 3]);
+    // Two by two pictures of 192 pixels with margins of 12, under each of them room for five lines of 17.
+    expect([width, height, channels]).toEqual([12 + 2 * 204, 12 + 2 * 289, 3]);
     const { path } = finished.find(({ index }) => index === 2)!;
     const picture = decode(readFileSync(String(path)));
     for (const [x, y] of [
