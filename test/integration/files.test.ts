@@ -216,7 +216,7 @@ describe('a file of prompts', () => {
       [31, 17],
       [63, 63],
     ] as const) {
-      const at = 3 * ((12 + 272 + 3 * y + 1) * width + 12 + 3 * x + 1);
+      const at = 3 * ((12 + 289 + 3 * y + 1) * width + 12 + 3 * x + 1);
       expect([...data.subarray(at, at + 3)]).toEqual([
         ...picture.data.subarray(3 * (64 * y + x), 3 * (64 * y + x) + 3),
       ]);
