@@ -23,6 +23,7 @@ import { shapesRequests } from './support/prompts.ts';
 import { machine, median } from './machine.ts';
 import { Measured, REFEREE, usageOf } from './support/processes.ts';
 import { benchTemporal } from './support/servers.ts';
+import { megabytes } from './support/step-table.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -80,9 +81,7 @@ async function wholeBatch(remote: Remote): Promise<string[]> {
     serverPeak = Math.max(serverPeak, (await usageOf(server.pid))?.bytes ?? 0);
     if (performance.now() - last > 15_000) {
       last = performance.now();
-      say(
-        `${seconds(begun).toFixed(0)} s: server ${megabytes(serverPeak)} MB, worker ${megabytes(worker.usage.bytes)} MB`,
-      );
+      say(`${seconds(begun).toFixed(0)} s: server ${megabytes(serverPeak)}, worker ${megabytes(worker.usage.bytes)}`);
     }
   }
   const total = seconds(begun);
@@ -102,9 +101,9 @@ async function wholeBatch(remote: Remote): Promise<string[]> {
     `| bytes of \`page\`, median and largest | ${spread(histories.page.map(({ bytes }) => bytes))} |`,
     `| events of \`inversion\`, median and largest | ${spread(histories.inversion.map(({ events }) => events))} |`,
     `| bytes of \`inversion\`, median and largest | ${spread(histories.inversion.map(({ bytes }) => bytes))} |`,
-    `| worker (workflows, io): resident at rest, peak | ${megabytes(idle.worker.bytes)} MB, ${megabytes(worker.usage.peakBytes)} MB |`,
+    `| worker (workflows, io): resident at rest, peak | ${megabytes(idle.worker.bytes)}, ${megabytes(worker.usage.peakBytes)} |`,
     `| worker, per item (peak above rest / items) | ${perItem(worker.usage.peakBytes - idle.worker.bytes)} |`,
-    `| server: resident at rest, peak | ${megabytes(idle.server.bytes)} MB, ${megabytes(after.peakBytes)} MB |`,
+    `| server: resident at rest, peak | ${megabytes(idle.server.bytes)}, ${megabytes(after.peakBytes)} |`,
     `| server, per item (peak above rest / items) | ${perItem(after.peakBytes - idle.server.bytes)} |`,
     `| server's database, per item | ${perItem(database)} |`,
     `| CPU seconds per 1000 items: worker, server | ${perThousand(worker.usage.cpuSeconds - idle.worker.cpuSeconds)}, ${perThousand(after.cpuSeconds - idle.server.cpuSeconds)} |`,
@@ -152,7 +151,7 @@ async function hugeSubmit(): Promise<string[]> {
   const counts = (JSON.parse(status.stdout) as { counts: Record<string, number> }).counts;
   await new Measured([REFEREE, 'cancel', run, '--now', ...at]).done();
   const row = (what: string, of: Measured): string =>
-    `| ${what} | ${of.seconds.toFixed(1)} s | ${of.usage.cpuSeconds.toFixed(1)} s | ${megabytes(of.usage.peakBytes)} MB |`;
+    `| ${what} | ${of.seconds.toFixed(1)} s | ${of.usage.cpuSeconds.toFixed(1)} s | ${megabytes(of.usage.peakBytes)} |`;
   const written = (await readFile(join(store, run, 'prompts', 'part-00000.jsonl'))).length;
   return [
     `# ${count} items submitted and listed`,
@@ -170,10 +169,6 @@ async function hugeSubmit(): Promise<string[]> {
 
 function seconds(since: number): number {
   return (performance.now() - since) / 1000;
-}
-
-function megabytes(bytes: number): string {
-  return (bytes / 1e6).toFixed(0);
 }
 
 function perThousand(cpuSeconds: number): string {

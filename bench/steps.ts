@@ -14,6 +14,7 @@ import { step } from '../inversion/step.ts';
 import { openPack } from '../models/packs/resolve.ts';
 import { machine, median } from './machine.ts';
 import { stepLanes } from './support/step-lanes.ts';
+import { megabytes } from './support/step-table.ts';
 
 const { values: flags } = parseArgs({ options: { repeats: { type: 'string', default: '15' } } });
 const repeats = Number(flags.repeats);
@@ -66,8 +67,4 @@ async function seconds(): Promise<Record<string, number>> {
 
 function ms(milliseconds: number): string {
   return `${milliseconds.toFixed(1)} ms`;
-}
-
-function megabytes(count: number): string {
-  return `${Math.round(count / 1e6)} MB`;
 }

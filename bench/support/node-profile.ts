@@ -37,7 +37,7 @@ export interface GraphTime {
   readonly wholeSeconds: number;
 }
 
-/** The first call allocates, the second once more by the pattern that the first had. */
+/** The first call allocates, and lays out what later ones find. */
 const WARM_CALLS = 2;
 const MICROSECONDS = 1e-6;
 

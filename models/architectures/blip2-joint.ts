@@ -12,6 +12,7 @@ import { RefereeError } from '../../errors.ts';
 import { paddingMask, reorderTokens } from '../nn/attention.ts';
 import { sizeOf } from '../nn/linear.ts';
 import { layerNorm } from '../nn/norm.ts';
+import { repeatAlong } from '../nn/repeat.ts';
 import type { Scope } from '../nn/scope.ts';
 import type { GraphBuilder } from '../onnx/builder.ts';
 import { float32 } from '../onnx/dtype.ts';
@@ -188,13 +189,6 @@ function taskMasks(b: GraphBuilder, mask: Value, queries: number, texts: number)
   const tasks = op.concat(b, [none, generationMask(b, { queries, length })], 0);
   const both = op.add(b, tasks, op.reshape(b, padding, [1, lanes, 1, length]));
   return op.reshape(b, both, [dimProduct([TASKS, lanes]), 1, length, length]);
-}
-
-/** Every row along `axis` so many times in succession. */
-function repeatAlong(b: GraphBuilder, x: Value, { axis, copies }: { axis: number; copies: number }): Value {
-  const [before, rows, behind] = [x.shape.slice(0, axis), x.shape[axis]!, x.shape.slice(axis + 1)];
-  const repeated = op.expand(b, op.unsqueeze(b, x, [axis + 1]), [...before, rows, copies, ...behind]);
-  return op.reshape(b, repeated, [...before, dimProduct([rows, copies]), ...behind]);
 }
 
 function cutoutsPerLane(images: Dim, lanes: Dim): number {

@@ -6,17 +6,15 @@ import type { GraphBuilder } from '../onnx/builder.ts';
 import type { AttributeReader as Attributes, Graph, Node, Value } from '../onnx/graph.ts';
 import { AttributeReader } from '../onnx/graph.ts';
 import * as op from '../onnx/ops.ts';
-import { optimise } from '../onnx/passes/optimise.ts';
 import { besideNode, rewrite } from '../onnx/passes/rewrite.ts';
 import type { Dim } from '../onnx/shapes.ts';
 
 /** The graph with every bilinear GridSample that pads with zeros, and every LogSoftmax of the last axis, taken apart. */
 export function lowerForWebgpu(graph: Graph): Graph {
-  const lowered = rewrite(graph, (node, { b }) => {
+  return rewrite(graph, (node, { b }) => {
     const value = besideNode(b, node, () => LOWERINGS[node.op]?.(b, node));
     return value && [value];
   });
-  return optimise(lowered);
 }
 
 /** Undefined where a form of the operator is not covered: it stays. */

@@ -13,11 +13,11 @@ import { cutoutInputs, cutouts } from '../nn/cutouts.ts';
 import type { OwnAdjoint } from '../nn/own-adjoint.ts';
 import { normalise } from '../nn/pixel-values.ts';
 import { poolToSize } from '../nn/pool-to-size.ts';
+import { repeatAlong } from '../nn/repeat.ts';
 import { Scope } from '../nn/scope.ts';
 import { GraphBuilder } from '../onnx/builder.ts';
 import type { Graph, Value } from '../onnx/graph.ts';
 import * as op from '../onnx/ops.ts';
-import { dimProduct } from '../onnx/shapes.ts';
 import type { Kernels } from './kernels.ts';
 import { adjointRules, finished } from './kernels.ts';
 import type { PackParts } from './parts.ts';
@@ -189,10 +189,10 @@ function appendLosses(b: GraphBuilder, parts: PackParts, options: AlignmentOptio
     cutouts(b, image, inputs, { mean: referee.mean, std: referee.std, adjoint: options.adjoint, rows }),
   );
   const text = textInputs(b, parts);
-  const ids = perCutout(b, text.ids, n);
-  const mask = perCutout(b, text.mask, n);
+  const ids = repeatAlong(b, text.ids, { axis: 0, copies: n });
+  const mask = repeatAlong(b, text.mask, { axis: 0, copies: n });
   const decoderIds = b.input('decoder_ids', 'int32', [LANES, referee.tokens]);
-  const smoothing = perCutout(b, b.input('label_smoothing', 'float32', [LANES, 1]), n);
+  const smoothing = repeatAlong(b, b.input('label_smoothing', 'float32', [LANES, 1]), { axis: 0, copies: n });
 
   const scope = new Scope(referee.weights, { model: 'referee' });
   const { config } = referee;
@@ -208,7 +208,7 @@ function appendLosses(b: GraphBuilder, parts: PackParts, options: AlignmentOptio
   }
   const cotangents = losses.map(({ name, value }) => {
     const weight = b.input(`weight_${name}`, 'float32', [LANES, 1]);
-    return op.reshape(b, perCutout(b, weight, n), value.shape);
+    return op.reshape(b, repeatAlong(b, weight, { axis: 0, copies: n }), value.shape);
   });
   return { stages: { ...stages }, pixels, logits, losses, cotangents, adjoints };
 }
@@ -234,11 +234,4 @@ function decodeImage(b: GraphBuilder, { decoder }: PackParts, latents: Value): V
   const scope = new Scope(decoder.weights, { model: 'vae' });
   const decoded = autoencoder.decode(b, scope, decoder.config, autoencoder.unscaleLatent(b, decoder.config, latents));
   return op.clip(b, op.addScalar(b, op.mulScalar(b, decoded, 0.5), 0.5), { min: 0, max: 1 });
-}
-
-/** [B, m] -> [B n, m]: every row n times in succession. */
-function perCutout(b: GraphBuilder, rows: Value, n: number): Value {
-  const [lanes, columns] = rows.shape as [string, number];
-  const repeated = op.expand(b, op.unsqueeze(b, rows, [1]), [lanes, n, columns]);
-  return op.reshape(b, repeated, [dimProduct([lanes, n]), columns]);
 }

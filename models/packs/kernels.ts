@@ -29,6 +29,6 @@ export function adjointRules(
 /** What is rewritten after differentiation, when everything that is computed twice can be shared. */
 export function finished(graph: Graph, kernels: Kernels): Graph {
   if (kernels === 'cpu') return optimise(foldUpsampling(lowerGroupNorms(graph, 'kernels')));
-  const lowered = optimise(lowerGroupNorms(graph, 'sums'));
-  return kernels === 'webgpu' ? lowerForWebgpu(lowered) : lowered;
+  const lowered = lowerGroupNorms(graph, 'sums');
+  return optimise(kernels === 'webgpu' ? lowerForWebgpu(lowered) : lowered);
 }
