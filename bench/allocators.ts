@@ -68,7 +68,7 @@ async function compare(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'referee-bench-'));
   try {
     const pack = await openBenchPack(flags.pack);
-    const { feeds } = await recordStep(pack, Number(flags.lanes));
+    const { feeds } = await recordStep(pack, { lanes: Number(flags.lanes) });
     for (const call of CALLS) await writeFile(join(folder, call), writeSafetensors(feeds[call]));
     process.stdout.write(
       `${machine()}; pack ${pack.manifest.name}, lanes ${flags.lanes}, one thread, medians of ${flags.repeats} calls\n\n` +

@@ -1,17 +1,20 @@
 /**
  * @file What a machine gives for many searches: whole steps (everything that a search computes, both calls and what is
  * between them) of one lane on one device, of eight lanes on one, and of eight lanes shared out to two devices, one thread
- * each. In turn, so that whatever else the machine does meets all of them.
+ * each. In turn, so that whatever else the machine does meets all of them. A GPU is one device.
  *
- * Usage: tsx bench/lanes.ts [--pack shapes] [--lanes 8] [--devices 2] [--repeats 15]
+ * Usage: tsx bench/lanes.ts [--pack shapes] [--lanes 8[,16 ...]] [--devices 2] [--repeats 15] [--provider cpu|cuda|webgpu]
  */
 import { parseArgs } from 'node:util';
+
+import { z } from 'zod';
 
 import { openDevices, type Devices } from '../activities/devices.ts';
 import { Engine } from '../activities/engine.ts';
 import { step } from '../inversion/step.ts';
 import { machine, median } from './machine.ts';
 import { openBenchPack } from './support/bench-pack.ts';
+import { gpuName } from './support/gpu.ts';
 import { stepLanes } from './support/step-lanes.ts';
 
 const { values: flags } = parseArgs({
@@ -20,9 +23,12 @@ const { values: flags } = parseArgs({
     lanes: { type: 'string', default: '8' },
     devices: { type: 'string', default: '2' },
     repeats: { type: 'string', default: '15' },
+    provider: { type: 'string', default: 'cpu' },
   },
 });
-const [many, count, repeats] = [flags.lanes, flags.devices, flags.repeats].map(Number) as [number, number, number];
+const provider = z.enum(['cpu', 'cuda', 'webgpu']).parse(flags.provider);
+const [count, repeats] = [flags.devices, flags.repeats].map(Number) as [number, number];
+const numbers = [1, ...flags.lanes.split(',').map(Number)];
 
 interface Setup {
   readonly lanes: number;
@@ -32,14 +38,13 @@ interface Setup {
 }
 
 const pack = await openBenchPack(flags.pack);
-await using one = await openDevices({ provider: 'cpu', threads: 1 });
-await using several = await openDevices({ provider: 'cpu', threads: count });
-const setups = [
-  await setup(one, 1, 1),
-  await setup(several, 1, count),
-  await setup(one, many, 1),
-  await setup(several, many, count),
-];
+await using one = await openDevices({ provider, threads: 1 });
+await using several = provider === 'cpu' ? await openDevices({ provider, threads: count }) : undefined;
+const setups: Setup[] = [];
+for (const lanes of numbers) {
+  setups.push(await setup(one, lanes, 1));
+  if (several !== undefined) setups.push(await setup(several, lanes, count));
+}
 for (let call = -1; call < repeats; call += 1) {
   for (const { run, times } of setups) {
     const begun = performance.now();
@@ -49,7 +54,7 @@ for (let call = -1; call < repeats; call += 1) {
 }
 const base = median(setups[0]!.times);
 process.stdout.write(
-  `${machine()}; pack ${pack.manifest.name}; whole steps, one thread a device, medians of ${repeats} in turn (smallest - largest)\n\n` +
+  `${machine()}; pack ${pack.manifest.name}; ${provider === 'cpu' ? 'one thread a device' : `${provider}, ${await gpuName()}`}; whole steps, medians of ${repeats} in turn (smallest - largest)\n\n` +
     '| lanes | devices | step | per lane | throughput, times that of one lane on one device |\n| --- | --- | --- | --- | --- |\n',
 );
 for (const { lanes, devices, times } of setups) {

@@ -29,7 +29,7 @@ const calls = await stepCalls(pack);
 const repeats = Number(flags.repeats);
 process.stdout.write(`${machine()}; pack ${pack.manifest.name}; one thread, medians of ${repeats} calls\n`);
 for (const lanes of (flags.lanes ?? (flags.pack === 'mid' ? '1' : '1,8')).split(',').map(Number)) {
-  const { feeds } = await recordStep(pack, lanes);
+  const { feeds } = await recordStep(pack, { lanes });
   for (const call of CALLS.filter((name) => flags.calls.split(',').includes(name))) {
     const profile = await profileCall(calls[call], feeds[call], { repeats, lanes });
     process.stdout.write(`\n### ${pack.manifest.name}, ${lanes} ${lanes === 1 ? 'lane' : 'lanes'}, ${call}\n\n`);

@@ -43,7 +43,7 @@ process.stderr.write(`${flags.output}\n`);
 async function measure(name: string, lanes: number): Promise<RooflineStep> {
   const pack = await openBenchPack(name);
   const calls = await stepCalls(pack);
-  const { feeds } = await recordStep(pack, lanes);
+  const { feeds } = await recordStep(pack, { lanes });
   const parts: GraphTime[] = [];
   for (const call of CALLS) {
     parts.push(await profileCall(calls[call], feeds[call], { repeats: Number(flags.repeats), lanes }));

@@ -2,10 +2,10 @@
  * @file The two calls of a search step (guidance, alignment with its gradient) beside the same mathematics in PyTorch: the
  * same weights, the same inputs, taken from a real step, on the same machine in the same run, turn by turn, one thread on
  * both sides. Results are compared before times are. Seconds are those inside the runtimes; memory is the peak of a process
- * for each side.
+ * for each side. On a GPU (`--provider cuda`) PyTorch computes on it too, and memory is the GPU's.
  *
  * Usage: tsx bench/whole-step.ts [--pack shapes|mid|<folder>] [--lanes 1,8] [--repeats 15] [--seed 0] [--calls guidance,alignment] [--compile]
- *        [--python <interpreter>]
+ *        [--python <interpreter>] [--provider cpu|cuda|webgpu]
  *        tsx bench/whole-step.ts --peak 1 [--pack shapes]     this side's peak memory alone, bytes
  */
 import { execFile } from 'node:child_process';
@@ -28,6 +28,7 @@ import { decodeSafetensors, writeSafetensors } from '../models/weights/safetenso
 import { machine } from './machine.ts';
 import { openPyTorch, type PyTorch, type PyTorchMode } from './pytorch.ts';
 import { openBenchPack } from './support/bench-pack.ts';
+import { gpuMemory, gpuName } from './support/gpu.ts';
 import { countFlops } from './support/flops.ts';
 import { machinePeak } from './support/machine-peak.ts';
 import { usageOf } from './support/processes.ts';
@@ -44,10 +45,12 @@ const { values: flags } = parseArgs({
     seed: { type: 'string', default: '0' },
     compile: { type: 'boolean', default: false },
     python: { type: 'string' },
+    provider: { type: 'string', default: 'cpu' },
     calls: { type: 'string', default: CALLS.join(',') },
     peak: { type: 'string' },
   },
 });
+const provider = z.enum(['cpu', 'cuda', 'webgpu']).parse(flags.provider);
 /** A step of the mid-size pack takes seconds. */
 const isMid = flags.pack === 'mid';
 /** Of the largest magnitude of a result. */
@@ -67,18 +70,21 @@ else await printPeak(Number(flags.peak));
 
 /** One process, one device, some steps: nothing else has been in it. */
 async function printPeak(lanes: number): Promise<void> {
-  const device = await openDevice({ provider: 'cpu', threads: 1, memory: 'fast' });
+  const before = provider === 'cpu' ? 0 : await gpuMemory();
+  const device = await openDevice({ provider, threads: 1, memory: 'fast' });
   const engine = await Engine.open(pack, [device], { adjoint: { gather: COMMON_WINDOWS } });
   const all = await stepLanes(engine, lanes);
   for (let call = 0; call < 3; call += 1) await step(all, engine.models);
+  const peak = provider === 'cpu' ? (await usageOf(process.pid))?.peakBytes : (await gpuMemory()) - before;
   await device.close();
-  process.stdout.write(`${(await usageOf(process.pid))?.peakBytes}\n`);
+  process.stdout.write(`${peak}\n`);
 }
 
 async function compare(): Promise<void> {
   const repeats = Number(flags.repeats ?? (isMid ? 3 : 15));
   const lanes = (flags.lanes ?? (isMid ? '1' : '1,8')).split(',').map(Number);
-  process.stdout.write(`${machine()}; pack ${pack.manifest.name}; one thread, ${repeats} calls in turn\n`);
+  const where = provider === 'cpu' ? 'one thread' : `${provider}, ${await gpuName()}`;
+  process.stdout.write(`${machine()}; pack ${pack.manifest.name}; ${where}, ${repeats} calls in turn\n`);
   const folder = await mkdtemp(join(tmpdir(), 'referee-bench-'));
   try {
     for (const count of lanes) await measure(pack, { lanes: count, repeats, folder });
@@ -94,13 +100,15 @@ interface Measure {
 }
 
 async function measure(of: Pack, { lanes, repeats, folder }: Measure): Promise<void> {
-  const recorded = await recordStep(of, lanes, Number(flags.seed));
+  const recorded = await recordStep(of, { lanes, seed: Number(flags.seed), provider });
   await using pytorch = await openPyTorch('step.py', flags.python);
-  const opened = await asked(pytorch.ask({ do: 'open', pack: of.folder }, openSchema));
-  const device = await openDevice({ provider: 'cpu', threads: 1, memory: 'fast' });
+  const opened = await asked(
+    pytorch.ask({ do: 'open', pack: of.folder, device: provider === 'cpu' ? 'cpu' : 'cuda' }, openSchema),
+  );
+  const device = await openDevice({ provider, threads: 1, memory: 'fast' });
   try {
     const built = performance.now();
-    const calls = await stepCalls(of);
+    const calls = await stepCalls(of, provider);
     const building = (performance.now() - built) / 1000;
     process.stdout.write(
       `\n${lanes} ${lanes === 1 ? 'lane' : 'lanes'}; here: pack, sessions and first step ${seconds(recorded.seconds)}, building both graphs ${seconds(building)}; ` +
@@ -108,7 +116,7 @@ async function measure(of: Pack, { lanes, repeats, folder }: Measure): Promise<v
         '| call | GFLOP | here | PyTorch eager | torch.compile | eager / here by medians | by smallest | compile / here | here, share of the FMA peak |\n' +
         '| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n',
     );
-    const fma = (await machinePeak()).flops;
+    const fma = provider === 'cpu' ? (await machinePeak()).flops : undefined;
     const totals: Record<Side, number[]> = { here: [], eager: [], compile: [] };
     let flops = 0;
     const peaks: number[] = [];
@@ -130,7 +138,7 @@ async function measure(of: Pack, { lanes, repeats, folder }: Measure): Promise<v
     printRow('both', flops, totals, fma);
     const speed = { here: await productSpeed(device), pytorch: await pytorchProductSpeed(pytorch) };
     process.stdout.write(
-      `\nFMA peak of one thread: ${gigaflops(fma)}; matrix product of 2048: ${gigaflops(speed.here)} here, ${gigaflops(speed.pytorch)} in PyTorch\n` +
+      `\n${fma === undefined ? '' : `FMA peak of one thread: ${gigaflops(fma)}; `}matrix product of 2048: ${gigaflops(speed.here)} here, ${gigaflops(speed.pytorch)} in PyTorch\n` +
         `peak memory of a process: here ${megabytes(await peakHere(lanes))}, PyTorch ${flags.compile ? 'not told, as the compiler is in it' : megabytes(Math.max(...peaks))}\n`,
     );
   } finally {
@@ -203,7 +211,7 @@ async function pytorchProductSpeed(pytorch: PyTorch): Promise<number> {
 
 async function peakHere(lanes: number): Promise<number> {
   const script = fileURLToPath(import.meta.url);
-  const given = [...process.execArgv, script, '--peak', `${lanes}`, '--pack', flags.pack];
+  const given = [...process.execArgv, script, '--peak', `${lanes}`, '--pack', flags.pack, '--provider', provider];
   return Number((await promisify(execFile)(process.execPath, given)).stdout);
 }
 

@@ -31,7 +31,7 @@ def checkpoint(folder):
     with open(os.path.join(folder, "config.json")) as file:
         config = json.load(file)
     name = next(name for name in ("diffusion_pytorch_model", "model") if os.path.exists(f"{folder}/{name}.safetensors"))
-    return config, Weights({key: value.float() for key, value in load_file(f"{folder}/{name}.safetensors").items()})
+    return config, Weights({key: value.float() for key, value in load_file(f"{folder}/{name}.safetensors", str(torch.get_default_device())).items()})
 
 
 def linear(w, x):

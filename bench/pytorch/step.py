@@ -1,7 +1,7 @@
 """The two calls of a search step in plain PyTorch, one thread: the guided output of the UNet, and the referees' gradient by the latent.
 
 Reads requests from standard input, one JSON object a line, and answers each with one line:
-{"do": "open", "pack": folder} -> {"openSeconds": ...};
+{"do": "open", "pack": folder, "device": "cpu" | "cuda"} -> {"openSeconds": ..., "peak": bytes};
 {"do": "guidance" | "alignment", "mode": "eager" | "compile", "file": inputs, "out": results} -> {"seconds": ..., "peak": bytes};
 {"do": "peak-product", "size": n} -> {"seconds": ...}. Inputs and results are safetensors files; an empty "out" writes none.
 """
@@ -20,7 +20,9 @@ torch.set_num_threads(1)
 
 
 def peak():
-    """Largest resident size of this process. Not ru_maxrss, which begins with that of the process that started this one."""
+    """Largest size of this process, in the GPU's memory if it computes there. Not ru_maxrss, which begins with that of the process that started this one."""
+    if torch.get_default_device().type == "cuda":
+        return torch.cuda.max_memory_reserved()
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("VmHWM:")) * 1024
 
@@ -73,31 +75,39 @@ def opened(folder):
     return {"unet": of("unet"), "decoder": of("decoder"), "referee": of("referee"), "preprocessor": preprocessor}
 
 
+def now():
+    """Seconds, when all that was asked for until now is done."""
+    if torch.get_default_device().type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 CALLS = {"guidance": (guidance, denoised), "alignment": (alignment, aligned)}
 pack, compiled, inputs = None, {}, {}
 
 
 def answer(request):
     global pack
-    begin = time.perf_counter()
+    begin = now()
     if request["do"] == "open":
+        torch.set_default_device(request["device"])
         pack = opened(request["pack"])
-        return {"openSeconds": time.perf_counter() - begin, "peak": peak()}
+        return {"openSeconds": now() - begin, "peak": peak()}
     if request["do"] == "peak-product":
         a, b = torch.rand(2, int(request["size"]), int(request["size"])).unbind()
-        begin = time.perf_counter()
+        begin = now()
         a @ b
-        return {"seconds": time.perf_counter() - begin, "peak": peak()}
+        return {"seconds": now() - begin, "peak": peak()}
     name = request["do"]
     call, function = CALLS[name]
     if request["mode"] == "compile":
         if name not in compiled:
             compiled[name] = torch.compile(function, fullgraph=True)
         function = compiled[name]
-    tensors = inputs.setdefault(request["file"], load_file(request["file"]))
-    begin = time.perf_counter()
+    tensors = inputs.setdefault(request["file"], load_file(request["file"], str(torch.get_default_device())))
+    begin = now()
     results = call(pack, tensors, function)
-    seconds = time.perf_counter() - begin
+    seconds = now() - begin
     if request["out"]:
         save_file({key: value.contiguous() for key, value in results.items()}, request["out"])
     return {"seconds": seconds, "peak": peak()}

@@ -4,6 +4,7 @@
  */
 import { Engine } from '../../activities/engine.ts';
 import { COMMON_WINDOWS } from '../../activities/lane-adjoints.ts';
+import { kernelsOn, placesOn } from '../../activities/pack-models.ts';
 import { packDefaults } from '../../activities/specs.ts';
 import { step } from '../../inversion/step.ts';
 import type { Tensor } from '../../models/onnx/dtype.ts';
@@ -12,6 +13,7 @@ import { writeModel } from '../../models/onnx/protobuf.ts';
 import * as graphs from '../../models/packs/graphs.ts';
 import { openParts } from '../../models/packs/parts.ts';
 import type { Pack } from '../../models/packs/resolve.ts';
+import type { ProviderName } from '../../models/runtime/device.ts';
 import { openDevice } from '../../models/runtime/node-device.ts';
 import { recordingDevice } from './recording-device.ts';
 import { stepLanes } from './step-lanes.ts';
@@ -26,14 +28,15 @@ export interface StepCall {
   readonly model: Uint8Array;
 }
 
-/** Both graphs as a search on CPUs has them. */
-export async function stepCalls(pack: Pack): Promise<Readonly<Record<Call, StepCall>>> {
+/** Both graphs as a search on a provider has them. */
+export async function stepCalls(pack: Pack, provider: ProviderName = 'cpu'): Promise<Readonly<Record<Call, StepCall>>> {
   const parts = await openParts(pack);
   const { cutouts } = packDefaults(pack);
-  const options = { cutouts, hasContrast: false, places: 'float64', adjoint: { gather: COMMON_WINDOWS } } as const;
+  const [kernels, places] = [kernelsOn(provider), placesOn(provider)];
+  const options = { cutouts, hasContrast: false, places, adjoint: { gather: COMMON_WINDOWS }, kernels } as const;
   const written = (graph: Graph): StepCall => ({ graph, model: writeModel(graph) });
   return {
-    guidance: written(graphs.guidanceGraph(parts)),
+    guidance: written(graphs.guidanceGraph(parts, kernels)),
     alignment: written(graphs.alignmentGraph(parts, options)),
   };
 }
@@ -44,14 +47,24 @@ export interface RecordedStep {
   readonly seconds: number;
 }
 
-/** Makes the first step of so many lanes, on a device that is closed afterwards. */
-export async function recordStep(pack: Pack, lanes: number, firstSeed = 0): Promise<RecordedStep> {
+export interface RecordOptions {
+  readonly lanes: number;
+  /** Of the first lane; 0 by default. */
+  readonly seed?: number;
+  readonly provider?: ProviderName;
+}
+
+/** Makes the first step of some lanes, on a device that is closed afterwards. */
+export async function recordStep(
+  pack: Pack,
+  { lanes, seed = 0, provider = 'cpu' }: RecordOptions,
+): Promise<RecordedStep> {
   const begun = performance.now();
-  const device = await openDevice({ provider: 'cpu', threads: 1, memory: 'fast' });
+  const device = await openDevice({ provider, threads: 1, memory: 'fast' });
   try {
     const recording = recordingDevice(device);
     const engine = await Engine.open(pack, [recording], { adjoint: { gather: COMMON_WINDOWS } });
-    await step(await stepLanes(engine, lanes, firstSeed), engine.models);
+    await step(await stepLanes(engine, lanes, seed), engine.models);
     const seconds = (performance.now() - begun) / 1000;
     const fed = (call: Call): Feeds => {
       const found = [...recording.feeds].find(([name]) => name.startsWith(call));

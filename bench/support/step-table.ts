@@ -12,13 +12,13 @@ export type Side = 'here' | PyTorchMode;
  *
  * @param flops of one call, by this side's graph
  * @param times seconds of every call, by side
- * @param peak of the machine, FLOP/s
+ * @param peak of the machine, FLOP/s, if it is known
  */
 export function printRow(
   what: string,
   flops: number,
   times: Readonly<Record<Side, readonly number[]>>,
-  peak: number,
+  peak: number | undefined,
 ): void {
   const ratio = (side: Side, of: (values: readonly number[]) => number): string =>
     times[side].length === 0 ? '-' : (of(times[side]) / of(times.here)).toFixed(2);
@@ -30,7 +30,7 @@ export function printRow(
     ratio('eager', median),
     ratio('eager', smallest),
     ratio('compile', median),
-    `${((100 * flops) / median(times.here) / peak).toFixed(0)} %`,
+    peak === undefined ? '-' : `${((100 * flops) / median(times.here) / peak).toFixed(0)} %`,
   ];
   process.stdout.write(`| ${cells.join(' | ')} |\n`);
 }
