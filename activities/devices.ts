@@ -5,6 +5,7 @@
 import { availableParallelism, cpus } from 'node:os';
 
 import type { Device, ProviderName } from '../models/runtime/device.ts';
+import { gpuOf } from '../models/runtime/gpu.ts';
 import { openDevice } from '../models/runtime/node-device.ts';
 
 export interface DevicesRequest {
@@ -18,12 +19,12 @@ export interface DevicesRequest {
 export interface Devices extends AsyncDisposable {
   readonly all: readonly Device[];
   readonly provider: ProviderName;
-  /** Provider and processor: within one class results have the same bytes. */
+  /** Provider and what computes, processor or GPU: within one class results have the same bytes. */
   readonly deviceClass: string;
 }
 
 export function deviceClassOf(provider: ProviderName): string {
-  return `${provider} ${process.arch} ${cpus()[0]?.model.trim() ?? 'unknown processor'}`;
+  return `${provider} ${process.arch} ${gpuOf(provider)?.name ?? cpus()[0]?.model.trim() ?? 'unknown processor'}`;
 }
 
 export async function openDevices({ provider, threads, log }: DevicesRequest): Promise<Devices> {

@@ -1,6 +1,7 @@
 /**
- * @file Operators that onnxruntime's WebGPU provider has no kernel for, as operators that it has: left to the CPU, each would
- * wait for all that was computed before it, and copy images both ways. Done last, when everything is differentiated.
+ * @file Operators that onnxruntime's WebGPU provider has no kernel for, or a wrong one, as operators that it has: left to the
+ * CPU, each would wait for all that was computed before it, and copy images both ways. Done last, when everything is
+ * differentiated.
  */
 import type { GraphBuilder } from '../onnx/builder.ts';
 import type { AttributeReader as Attributes, Graph, Node, Value } from '../onnx/graph.ts';
@@ -9,7 +10,10 @@ import * as op from '../onnx/ops.ts';
 import { besideNode, rewrite } from '../onnx/passes/rewrite.ts';
 import type { Dim } from '../onnx/shapes.ts';
 
-/** The graph with every bilinear GridSample that pads with zeros, and every LogSoftmax of the last axis, taken apart. */
+/**
+ * The graph with every bilinear GridSample that pads with zeros, every LogSoftmax of the last axis, and every ConvTranspose
+ * whose windows lie side by side, taken apart.
+ */
 export function lowerForWebgpu(graph: Graph): Graph {
   return rewrite(graph, (node, { b }) => {
     const value = besideNode(b, node, () => LOWERINGS[node.op]?.(b, node));
@@ -29,6 +33,40 @@ const logSoftmax: Lowering = (b, node) => {
   if (axis !== -1 && axis !== x.shape.length - 1) return undefined;
   const shifted = op.sub(b, x, op.reduceMax(b, x, { axes: [-1] }));
   return op.sub(b, shifted, op.log(b, op.reduceSum(b, op.exp(b, shifted), { axes: [-1] })));
+};
+
+/**
+ * A transposed convolution whose stride is its kernel, as the adjoint of a patch embedding is: no two windows overlap, and a
+ * product places them. onnxruntime 1.30's kernel for it is wrong by half its values on an NVIDIA GPU, and right on a driver in
+ * software.
+ */
+const sideBySide: Lowering = (b, node) => {
+  const [x, weight, bias] = node.inputs as readonly [Value, Value, Value?];
+  const attributes = attributesOf(node);
+  const [inputs, outputs, ...kernel] = weight.shape;
+  const [n, , height, width] = x.shape;
+  const all = (name: string, isFine: (size: number, axis: number) => boolean): boolean =>
+    (attributes.ints(name) ?? []).every(isFine);
+  const isCovered =
+    kernel.length === 2 &&
+    [inputs, outputs, ...kernel, height, width].every((size) => typeof size === 'number') &&
+    attributes.int('group', 1) === 1 &&
+    attributes.string('auto_pad', 'NOTSET') === 'NOTSET' &&
+    !attributes.has('output_shape') &&
+    attributes.has('strides') &&
+    all('strides', (stride, axis) => stride === kernel[axis]) &&
+    all('dilations', (dilation) => dilation === 1) &&
+    all('pads', (size) => size === 0) &&
+    all('output_padding', (size) => size === 0);
+  if (!isCovered) return undefined;
+  const [ci, co, kh, kw] = weight.shape as [number, number, number, number];
+  const [h, w] = [Number(height), Number(width)];
+  const rows = op.transpose(b, op.reshape(b, weight, [ci, co * kh * kw]), [1, 0]);
+  const windows = op.matMul(b, rows, op.reshape(b, x, [n as Dim, ci, h * w]));
+  // [N, Co, kh, kw, h, w] to [N, Co, h, kh, w, kw]; batch and channels are one axis, or it would have six.
+  const apart = op.reshape(b, windows, [-1, kh, kw, h, w]);
+  const placed = op.reshape(b, op.transpose(b, apart, [0, 3, 1, 4, 2]), node.outputs[0]!.shape);
+  return bias ? op.add(b, placed, op.reshape(b, bias, [1, co, 1, 1])) : placed;
 };
 
 /** Where samples of one axis lie: in the image within a frame of zeros, which stands for all that is outside. */
@@ -79,4 +117,8 @@ function tapsOf(b: GraphBuilder, coordinates: Value, size: number, isCornered: b
   return { at: [index(1), index(2)], weights: [op.sub(b, b.scalar(1), share), share] };
 }
 
-const LOWERINGS: Readonly<Partial<Record<string, Lowering>>> = { LogSoftmax: logSoftmax, GridSample: gridSample };
+const LOWERINGS: Readonly<Partial<Record<string, Lowering>>> = {
+  LogSoftmax: logSoftmax,
+  GridSample: gridSample,
+  ConvTranspose: sideBySide,
+};

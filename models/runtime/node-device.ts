@@ -8,6 +8,7 @@ import { RefereeError, quoted } from '../../errors.ts';
 import type { Tensor } from '../onnx/dtype.ts';
 import type { Device, DeviceStats, ProviderName, Session, SessionOptions, SessionStats } from './device.ts';
 import { checkFeeds, checkOutputs } from './feeds.ts';
+import { keepFullPrecision } from './full-precision.ts';
 import type { NodePlacement } from './placement.ts';
 import type { Answers, MemoryMode } from './protocol.ts';
 import { DeviceChannel } from './device-channel.ts';
@@ -54,6 +55,7 @@ async function open(options: DeviceOptions, isProfiled: boolean): Promise<NodeDe
       `threads is ${quoted(threads)}, expected a whole number from 1 to ${MOST_THREADS}`,
     );
   }
+  keepFullPrecision(provider);
   const { channel, ready } = await DeviceChannel.open({ provider, threads, memory, isProfiled });
   if (log !== undefined) ready.notes.forEach((note) => log(note));
   return new NodeDevice(channel, ready.provider, threads);

@@ -24,9 +24,13 @@ interface FoundNode {
 const NO_MEMORY =
   /Failed to allocate memory|bad_alloc|Array buffer allocation failed|out of memory|E_OUTOFMEMORY|ALLOC_FAILED|is smaller than requested bytes|exceeds the max buffer size|Invalid Buffer \(unlabeled\)/i;
 
+/** Libraries of CUDA that make their work space when they start tell the lack of room for it as this. */
+const NO_ROOM_TO_START = /(?:CUBLAS|CUDNN|CUSPARSE)_STATUS_NOT_INITIALIZED/;
+
 /** Whether something failed because there was no memory for it. */
 export function isOutOfMemory(error: unknown): boolean {
-  return NO_MEMORY.test(error instanceof Error ? error.message : String(error));
+  const text = error instanceof Error ? error.message : String(error);
+  return NO_MEMORY.test(text) || NO_ROOM_TO_START.test(text);
 }
 
 /**

@@ -66,3 +66,32 @@ test('LogSoftmax gives the same numbers from other operators, also of large scor
   expect(operators(lowered)).not.toContain('LogSoftmax');
   expectClose((await runGraph(lowered, { x }))['y'], (await runGraph(graph, { x }))['y']!, { rtol: 1e-6, atol: 1e-6 });
 });
+
+describe('ConvTranspose', () => {
+  const transposed = (options: Parameters<typeof op.convTranspose>[4], hasBias = false): Graph => {
+    const b = new GraphBuilder('transposed');
+    const [x, w] = [b.input('x', 'float32', ['N', 4, 3, 5]), b.input('w', 'float32', [4, 3, 2, 7])];
+    b.output('y', op.convTranspose(b, x, w, hasBias ? b.input('bias', 'float32', [3]) : undefined, options));
+    return b.build();
+  };
+  const feeds = { x: noise([2, 4, 3, 5]), w: noise([4, 3, 2, 7], 7) };
+
+  test.each([false, true])('of windows side by side is a product (bias: %s)', async (hasBias) => {
+    const graph = transposed({ strides: [2, 7] }, hasBias);
+    const lowered = lowerForWebgpu(graph);
+    expect(operators(lowered)).not.toContain('ConvTranspose');
+    const all = { ...feeds, ...(hasBias && { bias: noise([3], 9) }) };
+    expectClose((await runGraph(lowered, all))['y'], (await runGraph(graph, all))['y']!, { rtol: 1e-6, atol: 1e-6 });
+    expect(lowered.outputs).toMatchObject([{ name: 'y', shape: ['N', 3, 6, 35] }]);
+  });
+
+  test.each([
+    { strides: [1, 1] },
+    {},
+    { strides: [2, 7], pads: [1, 0, 1, 0] },
+    { strides: [2, 7], dilations: [2, 1] },
+    { strides: [2, 7], outputPadding: [1, 1] },
+  ])('stays in other forms: %j', (options) => {
+    expect(operators(lowerForWebgpu(transposed(options)))).toContain('ConvTranspose');
+  });
+});
