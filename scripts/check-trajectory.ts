@@ -1,15 +1,17 @@
 /**
  * @file Replays recorded searches and prints how far ours are from them.
- * Usage: npm run check:trajectory -- <folder> [--json]
+ * Usage: npm run check:trajectory -- <folder> [--provider cpu] [--json]
  */
 import { parseArgs } from 'node:util';
 
 import { findRecordings, replay } from '../activities/trajectory/replay.ts';
 import type { Compared } from '../activities/trajectory/comparison.ts';
-import { isRefereeError } from '../errors.ts';
+import { PROVIDERS } from '../cli/providers.ts';
+import { isRefereeError, quoted, RefereeError } from '../errors.ts';
 import { openDevice } from '../models/runtime/node-device.ts';
 
-const USAGE = 'usage: npm run check:trajectory -- <folder with reference-trajectory-*.safetensors> [--json]\n';
+const USAGE =
+  'usage: npm run check:trajectory -- <folder with reference-trajectory-*.safetensors> [--provider <name>] [--json]\n';
 
 try {
   process.exitCode = await main();
@@ -21,7 +23,7 @@ try {
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
-    options: { json: { type: 'boolean', default: false } },
+    options: { json: { type: 'boolean', default: false }, provider: { type: 'string', default: 'cpu' } },
     allowPositionals: true,
   });
   const [folder] = positionals;
@@ -30,7 +32,7 @@ async function main(): Promise<number> {
     return 2;
   }
   const names = await findRecordings(folder);
-  const device = await openDevice({ provider: 'cpu', threads: 1 });
+  const device = await openDevice({ provider: providerOf(values.provider), threads: 1 });
   try {
     let bad = 0;
     let count = 0;
@@ -47,6 +49,12 @@ async function main(): Promise<number> {
   } finally {
     await device.close();
   }
+}
+
+function providerOf(given: string): (typeof PROVIDERS)[number] {
+  const found = PROVIDERS.find((name) => name === given);
+  if (found !== undefined) return found;
+  throw new RefereeError('InvalidOption', `--provider is ${quoted(given)}, expected one of ${PROVIDERS.join(', ')}`);
 }
 
 function print(name: string, compared: readonly Compared[]): void {

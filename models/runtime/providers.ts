@@ -8,6 +8,7 @@ import { RefereeError } from '../../errors.ts';
 import type { ProviderName } from './device.ts';
 import { oneLine } from './one-line.ts';
 import type { DeviceSettings } from './protocol.ts';
+import { isOutOfMemory } from './session-errors.ts';
 import { sessionOptions } from './session-settings.ts';
 import { encodeTinyModel } from './tiny-model.ts';
 
@@ -28,7 +29,8 @@ export interface Choice {
 /**
  * The provider to use: the one asked for, or the best that works.
  *
- * @throws RefereeError `ProviderNotAvailable`, naming what is there, when the one asked for is missing or fails
+ * @throws RefereeError `ProviderNotAvailable`, naming what is there, when the one asked for is missing or fails;
+ *   `OutOfMemory` when it has no memory for its self-test, which waiting may mend
  */
 export async function chooseProvider({ provider, threads, memory }: DeviceSettings): Promise<Choice> {
   const built = builtProviders();
@@ -116,8 +118,13 @@ function isLibraryFound(name: string): boolean {
   }
 }
 
-function notAvailable(provider: ProviderName, problem: string, built: readonly string[]): RefereeError {
+/** The error for what was found wrong with the provider that was asked for. */
+export function notAvailable(provider: ProviderName, problem: string, built: readonly string[]): RefereeError {
   const known = built.join(', ');
+  if (isOutOfMemory(problem)) {
+    const message = `provider ${provider} does not start: ${problem}`;
+    return new RefereeError('OutOfMemory', message, { details: { provider } });
+  }
   const message = `provider ${provider} is not available: ${problem}; this build of onnxruntime knows ${known}`;
   return new RefereeError('ProviderNotAvailable', message, { details: { provider } });
 }
