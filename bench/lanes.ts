@@ -12,9 +12,9 @@ import { z } from 'zod';
 import { openDevices, type Devices } from '../activities/devices.ts';
 import { Engine } from '../activities/engine.ts';
 import { step } from '../inversion/step.ts';
+import { gpuOf } from '../models/runtime/gpu.ts';
 import { machine, median } from './machine.ts';
 import { openBenchPack } from './support/bench-pack.ts';
-import { gpuName } from './support/gpu.ts';
 import { stepLanes } from './support/step-lanes.ts';
 
 const { values: flags } = parseArgs({
@@ -54,7 +54,7 @@ for (let call = -1; call < repeats; call += 1) {
 }
 const base = median(setups[0]!.times);
 process.stdout.write(
-  `${machine()}; pack ${pack.manifest.name}; ${provider === 'cpu' ? 'one thread a device' : `${provider}, ${await gpuName()}`}; whole steps, medians of ${repeats} in turn (smallest - largest)\n\n` +
+  `${machine()}; pack ${pack.manifest.name}; ${provider === 'cpu' ? 'one thread a device' : `${provider}, ${gpuOf(provider)?.name ?? 'unknown GPU'}`}; whole steps, medians of ${repeats} in turn (smallest - largest)\n\n` +
     '| lanes | devices | step | per lane | throughput, times that of one lane on one device |\n| --- | --- | --- | --- | --- |\n',
 );
 for (const { lanes, devices, times } of setups) {

@@ -23,12 +23,13 @@ import { step } from '../inversion/step.ts';
 import type { Tensor } from '../models/onnx/dtype.ts';
 import type { Pack } from '../models/packs/resolve.ts';
 import type { Session } from '../models/runtime/device.ts';
+import { gpuOf } from '../models/runtime/gpu.ts';
 import { openDevice } from '../models/runtime/node-device.ts';
 import { decodeSafetensors, writeSafetensors } from '../models/weights/safetensors.ts';
 import { machine } from './machine.ts';
 import { openPyTorch, type PyTorch, type PyTorchMode } from './pytorch.ts';
 import { openBenchPack } from './support/bench-pack.ts';
-import { gpuMemory, gpuName } from './support/gpu.ts';
+import { gpuMemory } from './support/gpu.ts';
 import { countFlops } from './support/flops.ts';
 import { machinePeak } from './support/machine-peak.ts';
 import { usageOf } from './support/processes.ts';
@@ -83,7 +84,7 @@ async function printPeak(lanes: number): Promise<void> {
 async function compare(): Promise<void> {
   const repeats = Number(flags.repeats ?? (isMid ? 3 : 15));
   const lanes = (flags.lanes ?? (isMid ? '1' : '1,8')).split(',').map(Number);
-  const where = provider === 'cpu' ? 'one thread' : `${provider}, ${await gpuName()}`;
+  const where = provider === 'cpu' ? 'one thread' : `${provider}, ${gpuOf(provider)?.name ?? 'unknown GPU'}`;
   process.stdout.write(`${machine()}; pack ${pack.manifest.name}; ${where}, ${repeats} calls in turn\n`);
   const folder = await mkdtemp(join(tmpdir(), 'referee-bench-'));
   try {

@@ -8,7 +8,8 @@ import type { AttributeReader as Attributes, Graph, Node, Value } from '../onnx/
 import { AttributeReader } from '../onnx/graph.ts';
 import * as op from '../onnx/ops.ts';
 import { besideNode, rewrite } from '../onnx/passes/rewrite.ts';
-import type { Dim } from '../onnx/shapes.ts';
+import type { Dim, Shape } from '../onnx/shapes.ts';
+import { isStatic } from '../onnx/shapes.ts';
 
 /**
  * The graph with every bilinear GridSample that pads with zeros, every LogSoftmax of the last axis, and every ConvTranspose
@@ -42,27 +43,25 @@ const logSoftmax: Lowering = (b, node) => {
  */
 const sideBySide: Lowering = (b, node) => {
   const [x, weight, bias] = node.inputs as readonly [Value, Value, Value?];
+  const sizes: Shape = x.shape.slice(2);
+  if (weight.shape.length !== 4 || !isStatic(weight.shape) || !isStatic(sizes)) return undefined;
+  const [ci, co, kh, kw] = weight.shape as readonly [number, number, number, number];
+  const [h, w] = sizes as readonly [number, number];
   const attributes = attributesOf(node);
-  const [inputs, outputs, ...kernel] = weight.shape;
-  const [n, , height, width] = x.shape;
   const all = (name: string, isFine: (size: number, axis: number) => boolean): boolean =>
-    (attributes.ints(name) ?? []).every(isFine);
+    attributes.ints(name)?.every(isFine) ?? true;
   const isCovered =
-    kernel.length === 2 &&
-    [inputs, outputs, ...kernel, height, width].every((size) => typeof size === 'number') &&
     attributes.int('group', 1) === 1 &&
     attributes.string('auto_pad', 'NOTSET') === 'NOTSET' &&
     !attributes.has('output_shape') &&
     attributes.has('strides') &&
-    all('strides', (stride, axis) => stride === kernel[axis]) &&
+    all('strides', (stride, axis) => stride === [kh, kw][axis]) &&
     all('dilations', (dilation) => dilation === 1) &&
     all('pads', (size) => size === 0) &&
     all('output_padding', (size) => size === 0);
   if (!isCovered) return undefined;
-  const [ci, co, kh, kw] = weight.shape as [number, number, number, number];
-  const [h, w] = [Number(height), Number(width)];
   const rows = op.transpose(b, op.reshape(b, weight, [ci, co * kh * kw]), [1, 0]);
-  const windows = op.matMul(b, rows, op.reshape(b, x, [n as Dim, ci, h * w]));
+  const windows = op.matMul(b, rows, op.reshape(b, x, [x.shape[0]!, ci, h * w]));
   // [N, Co, kh, kw, h, w] to [N, Co, h, kh, w, kw]; batch and channels are one axis, or it would have six.
   const apart = op.reshape(b, windows, [-1, kh, kw, h, w]);
   const placed = op.reshape(b, op.transpose(b, apart, [0, 3, 1, 4, 2]), node.outputs[0]!.shape);

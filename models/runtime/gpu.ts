@@ -46,11 +46,10 @@ export function findGpu(provider: ProviderName, sources: GpuSources): Gpu | unde
       return undefined;
     case 'cuda':
     case 'tensorrt':
+    case 'dml':
       return nvidiaGpu(sources);
     case 'webgpu':
       return isInSoftware(sources) ? undefined : (nvidiaGpu(sources) ?? pciGpu(sources));
-    case 'dml':
-      return nvidiaGpu(sources);
   }
 }
 

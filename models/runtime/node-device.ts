@@ -29,7 +29,8 @@ export interface DeviceOptions {
 const MOST_THREADS = 1024;
 
 /**
- * Starts the device thread and chooses its provider.
+ * Starts the device thread and chooses its provider. Where that may be CUDA, this process's environment is told to keep
+ * products in float32 (`full-precision.ts`).
  *
  * @throws RefereeError `ProviderNotAvailable`, naming what there is; `InvalidOption` for a number of threads below 1
  */

@@ -120,11 +120,11 @@ function isLibraryFound(name: string): boolean {
 
 /** The error for what was found wrong with the provider that was asked for. */
 export function notAvailable(provider: ProviderName, problem: string, built: readonly string[]): RefereeError {
-  const known = built.join(', ');
   if (isOutOfMemory(problem)) {
     const message = `provider ${provider} does not start: ${problem}`;
     return new RefereeError('OutOfMemory', message, { details: { provider } });
   }
+  const known = built.join(', ');
   const message = `provider ${provider} is not available: ${problem}; this build of onnxruntime knows ${known}`;
   return new RefereeError('ProviderNotAvailable', message, { details: { provider } });
 }

@@ -20,17 +20,16 @@ interface FoundNode {
   readonly operator: string;
 }
 
-/** Arena and allocator of onnxruntime, C++, V8's buffers, CUDA and its libraries, DirectX, Dawn. */
+/**
+ * Arena and allocator of onnxruntime, C++, V8's buffers, CUDA and its libraries (those that make their work space when they
+ * start call the lack of room for it not being initialised), DirectX, Dawn.
+ */
 const NO_MEMORY =
-  /Failed to allocate memory|bad_alloc|Array buffer allocation failed|out of memory|E_OUTOFMEMORY|ALLOC_FAILED|is smaller than requested bytes|exceeds the max buffer size|Invalid Buffer \(unlabeled\)/i;
-
-/** Libraries of CUDA that make their work space when they start tell the lack of room for it as this. */
-const NO_ROOM_TO_START = /(?:CUBLAS|CUDNN|CUSPARSE)_STATUS_NOT_INITIALIZED/;
+  /Failed to allocate memory|bad_alloc|Array buffer allocation failed|out of memory|E_OUTOFMEMORY|ALLOC_FAILED|(?:CUBLAS|CUDNN|CUSPARSE)_STATUS_NOT_INITIALIZED|is smaller than requested bytes|exceeds the max buffer size|Invalid Buffer \(unlabeled\)/i;
 
 /** Whether something failed because there was no memory for it. */
 export function isOutOfMemory(error: unknown): boolean {
-  const text = error instanceof Error ? error.message : String(error);
-  return NO_MEMORY.test(text) || NO_ROOM_TO_START.test(text);
+  return NO_MEMORY.test(error instanceof Error ? error.message : String(error));
 }
 
 /**
