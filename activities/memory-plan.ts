@@ -10,12 +10,13 @@ import { estimateMemory, UNKNOWN } from '../models/packs/memory.ts';
 import { PackGraphs, type GraphRequest } from '../models/packs/pack-graphs.ts';
 import { openParts } from '../models/packs/parts.ts';
 import type { Pack } from '../models/packs/resolve.ts';
+import { gpuOf } from '../models/runtime/gpu.ts';
 import type { Devices } from './devices.ts';
 import { COMMON_WINDOWS } from './lane-adjoints.ts';
 import { kernelsOn, placesOn, type AdjointChoice, type Plan } from './pack-models.ts';
 
 /**
- * Share of the machine's memory that a plan may take. Not of what is free now: plans agree to rounding only, and a search
+ * Share of all memory, the machine's or the GPU's, that a plan may take. Not of what is free now: plans agree to rounding only, and a search
  * that goes on tomorrow must end with the bytes that it would have had today.
  */
 const SHARE_OF_MEMORY = 0.6;
@@ -45,7 +46,7 @@ export interface PlanRequest {
   readonly isOpen?: boolean;
 }
 
-/** `fused` where it fits into the machine's memory, else `split` with one cutout at a time. */
+/** `fused` where it fits into the memory that tensors lie in, else `split` with one cutout at a time. */
 export async function choosePlan(
   pack: Pack,
   { all, provider }: Pick<Devices, 'all' | 'provider'>,
@@ -63,7 +64,9 @@ export async function choosePlan(
     return PROCESS_BYTES + all.length * (DEVICE_BYTES + bytes);
   };
   const fused = total({ kind: 'fused' });
-  if (fused <= SHARE_OF_MEMORY * totalmem()) return { plan: { kind: 'fused' }, adjoint, bytes: fused, graphs };
+  // Where a driver does not tell, as of a GPU that shares the machine's memory, it is the machine's.
+  const memory = gpuOf(provider)?.memoryBytes ?? totalmem();
+  if (fused <= SHARE_OF_MEMORY * memory) return { plan: { kind: 'fused' }, adjoint, bytes: fused, graphs };
   graphs.forget('alignment');
   const split: Plan = { kind: 'split', cutouts: 1 };
   return { plan: split, adjoint, bytes: total(split), graphs };

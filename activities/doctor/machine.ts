@@ -59,14 +59,18 @@ export interface Need {
   readonly bytes: number;
   /** What for. */
   readonly text: string;
+  /** All memory of the GPU that it is needed of, where the driver tells; else the machine's is meant. */
+  readonly gpuBytes?: number;
 }
 
 /** @param need undefined where no provider or no pack works */
 export function checkMemory(need: Need | undefined, { totalBytes, freeBytes, limitBytes } = memoryHere()): Finding {
   const limit = limitBytes === undefined ? '' : `, limited to ${bytesText(limitBytes)} for this process`;
-  const needed = need === undefined ? '' : `; ${need.text} needs about ${bytesText(need.bytes)}`;
-  const most = limitBytes ?? totalBytes;
-  const problem = need === undefined ? undefined : tooLittle(need.bytes, { most, free: freeBytes });
+  const gpu = need?.gpuBytes === undefined ? '' : ` of the GPU's ${bytesText(need.gpuBytes)}`;
+  const needed = need === undefined ? '' : `; ${need.text} needs about ${bytesText(need.bytes)}${gpu}`;
+  const [most, free] =
+    need?.gpuBytes === undefined ? [limitBytes ?? totalBytes, freeBytes] : [need.gpuBytes, need.gpuBytes];
+  const problem = need === undefined ? undefined : tooLittle(need.bytes, { most, free });
   return {
     name: 'memory',
     state: problem?.state ?? 'ok',
@@ -77,6 +81,7 @@ export function checkMemory(need: Need | undefined, { totalBytes, freeBytes, lim
       freeBytes,
       ...(limitBytes !== undefined && { limitBytes }),
       ...(need && { neededBytes: need.bytes }),
+      ...(need?.gpuBytes !== undefined && { gpuBytes: need.gpuBytes }),
     },
   };
 }

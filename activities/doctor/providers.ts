@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 
 import { isRefereeError } from '../../errors.ts';
 import type { Device, ProviderName } from '../../models/runtime/device.ts';
+import { gpuOf } from '../../models/runtime/gpu.ts';
 import { openProfiledDevice } from '../../models/runtime/node-device.ts';
 import type { NodePlacement } from '../../models/runtime/placement.ts';
 import type { Pack } from '../../models/packs/resolve.ts';
@@ -139,9 +140,14 @@ async function checkOpened(opened: Opened, pack: Pack, { lanes, signal }: Provid
     found: found.filter((part) => part !== undefined).join(', '),
     facts,
   };
+  const gpuBytes = gpuOf(provider)?.memoryBytes;
   return {
     finding,
-    need: { bytes, text: `a run with ${lanes} lanes on ${provider}, ${threads}, plan ${plan.kind},` },
+    need: {
+      bytes,
+      text: `a run with ${lanes} lanes on ${provider}, ${threads}, plan ${plan.kind},`,
+      ...(gpuBytes !== undefined && { gpuBytes }),
+    },
     key: {
       pack: { name: pack.manifest.name, digest: pack.digest },
       provider,

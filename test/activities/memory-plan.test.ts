@@ -12,7 +12,10 @@ import * as op from '../../models/onnx/ops.ts';
 import { estimateMemory, UNKNOWN } from '../../models/packs/memory.ts';
 import { PackGraphs } from '../../models/packs/pack-graphs.ts';
 import { openPack } from '../../models/packs/resolve.ts';
+import { gpuOf } from '../../models/runtime/gpu.ts';
 import { callAll, testLanes } from './support/lanes.ts';
+
+vi.mock('../../models/runtime/gpu.ts', { spy: true });
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -43,6 +46,18 @@ describe('the estimate of memory', () => {
     expect(await bytes(4, 3, 1)).toBeGreaterThan(base);
     expect(await bytes(2, 6, 1)).toBeGreaterThan(base);
     expect(await bytes(2, 3, 2)).toBeGreaterThan(base);
+  });
+
+  // The machine's memory holds this pack many times over.
+  test.each([
+    [2 ** 28, 'split'],
+    [2 ** 34, 'fused'],
+  ])('is held against the memory of a GPU where its driver tells: %i bytes, plan %s', async (memoryBytes, kind) => {
+    vi.mocked(gpuOf).mockReturnValueOnce({ name: 'NVIDIA Some', memoryBytes });
+    const items = [{ options: SHAPES_DEFAULTS }];
+    const request = { all: new Array<never>(1), provider: 'cuda' } as const;
+    const { plan } = await choosePlan(await openPack('shapes'), request, { lanes: 1, items });
+    expect(plan.kind).toBe(kind);
   });
 
   test('counts sizes that only run time knows at their largest', () => {

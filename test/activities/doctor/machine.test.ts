@@ -17,6 +17,16 @@ test.each([
   expect(finding.fix === undefined).toBe(state === 'ok');
 });
 
+test.each([
+  ['enough', 9e9, 'ok'],
+  ['more than there is', 12e9, 'error'],
+] as const)('memory of a GPU: %s, whatever the machine has', (_, bytes, state) => {
+  const need = { bytes, text: 'a run with 8 lanes', gpuBytes: 10e9 };
+  const finding = checkMemory(need, { totalBytes: 8e9, freeBytes: 4e9 });
+  expect(finding).toMatchObject({ state, facts: { gpuBytes: 10e9, neededBytes: bytes } });
+  expect(finding.found).toContain(`needs about ${(bytes / 1e9).toFixed(1)} GB of the GPU's 10.0 GB`);
+});
+
 test('what is here is found: versions, processor, memory, temporary space', async () => {
   expect(checkVersions()).toMatchObject({ state: 'ok', facts: { node: process.versions.node } });
   expect(checkProcessor().facts).toMatchObject({ threads: expect.any(Number) as number });
