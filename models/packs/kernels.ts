@@ -6,6 +6,7 @@
 import type { Rule } from '../autodiff/rule.ts';
 import { foldUpsampling } from '../nn/fold-upsampling.ts';
 import { groupNormAdjoints } from '../nn/group-norm-adjoint.ts';
+import { makeGatesAgain } from '../nn/gates-again.ts';
 import { lowerForWebgpu } from '../nn/lower-for-webgpu.ts';
 import { lowerGroupNorms } from '../nn/lower-group-norm.ts';
 import type { OwnAdjoint } from '../nn/own-adjoint.ts';
@@ -28,7 +29,7 @@ export function adjointRules(
 
 /** What is rewritten after differentiation, when everything that is computed twice can be shared. */
 export function finished(graph: Graph, kernels: Kernels): Graph {
-  if (kernels === 'cpu') return optimise(foldUpsampling(lowerGroupNorms(graph, 'kernels')));
+  if (kernels === 'cpu') return makeGatesAgain(optimise(foldUpsampling(lowerGroupNorms(graph, 'kernels'))));
   const lowered = lowerGroupNorms(graph, 'sums');
   return optimise(kernels === 'webgpu' ? lowerForWebgpu(lowered) : lowered);
 }
