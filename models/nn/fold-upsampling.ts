@@ -14,9 +14,13 @@ import * as op from '../onnx/ops.ts';
 import type { Rewriting } from '../onnx/passes/rewrite.ts';
 import { besideNode, rewrite } from '../onnx/passes/rewrite.ts';
 
+const OPERATORS = new Set(['Conv', 'AveragePool']);
+
 /** The graph with every float32 convolution behind an enlargement by two, and before a mean of blocks, folded into one with it. */
 export function foldUpsampling(graph: Graph): Graph {
-  return rewrite(graph, (node, rewriting) => besideNode(rewriting.b, node, () => fold(node, rewriting)));
+  return rewrite(graph, (node, rewriting) => besideNode(rewriting.b, node, () => fold(node, rewriting)), {
+    operators: OPERATORS,
+  });
 }
 
 function fold(node: Node, rewriting: Rewriting): Value[] | undefined {
@@ -51,9 +55,10 @@ function plainConv(node: Node): PlainConv | undefined {
 }
 
 /** Conv(enlarged x) as four convolutions of x. */
-function foldEnlarged(node: Node, { b, maker }: Rewriting): Value[] | undefined {
+function foldEnlarged(node: Node, rewriting: Rewriting): Value[] | undefined {
+  const { b } = rewriting;
   const conv = plainConv(node);
-  const enlargement = conv && maker(conv.x);
+  const enlargement = conv && rewriting.maker(conv.x);
   if (!conv || !enlargement || !isDoubling(enlargement)) return undefined;
   const { w, bias, kernel, pads, group } = conv;
   const isSame = kernel.every((k, axis) => k % 2 === 1 && pads[axis] === (k - 1) / 2 && pads[axis + 2] === (k - 1) / 2);
@@ -113,9 +118,10 @@ function interleaved(b: GraphBuilder, phases: readonly (readonly Value[])[]): Va
 }
 
 /** Means over the blocks of a convolution's result, as a convolution with the blocks' stride. */
-function foldPooled(node: Node, { b, maker, readers }: Rewriting): Value[] | undefined {
+function foldPooled(node: Node, rewriting: Rewriting): Value[] | undefined {
+  const { b } = rewriting;
   const result = node.inputs[0]!;
-  const made = maker(result);
+  const made = rewriting.maker(result);
   const conv = made && plainConv(made);
   const attributes = new AttributeReader(node.attributes, node.name);
   const block = attributes.ints('kernel_shape') ?? [];
@@ -125,7 +131,7 @@ function foldPooled(node: Node, { b, maker, readers }: Rewriting): Value[] | und
     (attributes.ints('dilations') ?? []).every((dilation) => dilation === 1) &&
     attributes.string('auto_pad', 'NOTSET') === 'NOTSET' &&
     attributes.int('ceil_mode', 0) === 0;
-  if (!conv || !isBlocks || readers(result) !== 1) return undefined;
+  if (!conv || !isBlocks || rewriting.readers(result) !== 1) return undefined;
   const { x, w, bias, kernel, pads, group } = conv;
   const taps = kernel.map((k, axis) => k + block[axis]! - 1) as [number, number];
   const count = block.reduce((product, size) => product * size, 1);

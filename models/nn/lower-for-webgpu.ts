@@ -16,10 +16,14 @@ import { isStatic } from '../onnx/shapes.ts';
  * whose windows lie side by side, taken apart.
  */
 export function lowerForWebgpu(graph: Graph): Graph {
-  return rewrite(graph, (node, { b }) => {
-    const value = besideNode(b, node, () => LOWERINGS[node.op]?.(b, node));
-    return value && [value];
-  });
+  return rewrite(
+    graph,
+    (node, { b }) => {
+      const value = besideNode(b, node, () => LOWERINGS[node.op]?.(b, node));
+      return value && [value];
+    },
+    { operators: new Set(Object.keys(LOWERINGS)) },
+  );
 }
 
 /** Undefined where a form of the operator is not covered: it stays. */

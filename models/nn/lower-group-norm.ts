@@ -17,15 +17,23 @@ export type NormForm = 'kernels' | 'sums';
 /** The graph with every float32 GroupNormalization over a known number of channels taken apart. */
 export function lowerGroupNorms(graph: Graph, form: NormForm = 'sums'): Graph {
   const hasStatistics = graph.nodes.some(givesStatistics);
-  return rewrite(graph, (node, { b }) => {
-    const [x] = node.inputs;
-    if (node.op !== 'GroupNormalization' || x?.dtype !== 'float32') return undefined;
-    const channels = x.shape[1];
-    if (typeof channels !== 'number') return undefined;
-    return [
-      besideNode(b, node, () => (form === 'kernels' && byKernels(b, node, hasStatistics)) || bySums(b, node, channels)),
-    ];
-  });
+  return rewrite(
+    graph,
+    (node, { b }) => {
+      const [x] = node.inputs;
+      if (node.op !== 'GroupNormalization' || x?.dtype !== 'float32') return undefined;
+      const channels = x.shape[1];
+      if (typeof channels !== 'number') return undefined;
+      return [
+        besideNode(
+          b,
+          node,
+          () => (form === 'kernels' && byKernels(b, node, hasStatistics)) || bySums(b, node, channels),
+        ),
+      ];
+    },
+    { operators: new Set(['GroupNormalization']) },
+  );
 }
 
 /** Undefined where sizes besides the batch are not known. */

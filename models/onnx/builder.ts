@@ -3,13 +3,14 @@
  * are paths of the open scopes; contents of small integer tensors (shapes) are followed, as numbers or as symbols.
  */
 import { RefereeError, quoted } from '../../errors.ts';
-import { smallResult, tensorOfDims } from './contents.ts';
+import { canHaveDims, Contents } from './contents.ts';
 import type { DType, Tensor } from './dtype.ts';
 import { int64, isScalarType, scalar } from './dtype.ts';
 import { AttributeReader, OPSET } from './graph.ts';
 import type { Attributes, ByteRange, Graph, Initializer, Node, Value } from './graph.ts';
 import { inferNode } from './infer.ts';
 import type { Inferred } from './infer/rule.ts';
+import { Names } from './names.ts';
 import type { Dim, Shape } from './shapes.ts';
 import { dimProduct, isUnknown, sameShape } from './shapes.ts';
 
@@ -43,17 +44,12 @@ export class GraphBuilder {
   readonly #initializers: Initializer[] = [];
   readonly #nodes: Node[] = [];
   readonly #scopes: string[] = [];
-  readonly #reservedValues = new Set<string>();
-  readonly #reservedNodes = new Set<string>();
-  /** Nodes and values have names of their own each, as in ONNX; the number is how often a name was asked for. */
-  readonly #nodeNames = new Map<string, number>();
-  readonly #valueNames = new Map<string, number>();
-  /** Name -> the number that `freeName` tries next. */
-  readonly #freeNames = new Map<string, number>();
-  readonly #constants = new Map<Value, Tensor>();
+  /** Nodes and values have names of their own each, as in ONNX. */
+  readonly #nodeNames = new Names();
+  readonly #valueNames = new Names();
+  readonly #contents = new Contents();
   readonly #sharedConstants = new Map<string, Value>();
   readonly #weights = new Map<string, Value>();
-  readonly #dims = new Map<Value, readonly Dim[]>();
   readonly #symbolSources = new Map<string, { readonly value: Value; readonly axis: number }>();
 
   constructor(name: string) {
@@ -63,22 +59,16 @@ export class GraphBuilder {
   /** A builder that goes on where a finished graph ends: its values keep their identity. Outputs are not taken over. */
   static from(graph: Graph): GraphBuilder {
     const builder = new GraphBuilder(graph.name);
-    for (const input of graph.inputs) builder.#adoptInput(input);
-    for (const initializer of graph.initializers) builder.#adoptInitializer(initializer);
-    for (const node of graph.nodes) builder.#adoptNode(node);
+    for (const input of graph.inputs) builder.keepInput(input);
+    for (const initializer of graph.initializers) builder.keepInitializer(initializer);
+    for (const node of graph.nodes) builder.keepNode(node);
     return builder;
   }
 
   /** Keeps names free for values and nodes that are still to come under exactly these. */
   reserve(values: Iterable<string>, nodes: Iterable<string> = []): void {
-    for (const name of values) {
-      if (!this.#valueNames.has(name)) this.#reservedValues.add(name);
-      this.#valueNames.set(name, 1);
-    }
-    for (const name of nodes) {
-      if (!this.#nodeNames.has(name)) this.#reservedNodes.add(name);
-      this.#nodeNames.set(name, 1);
-    }
+    this.#valueNames.reserve(values);
+    this.#nodeNames.reserve(nodes);
   }
 
   /** The nodes so far, in an order in which they can be executed. */
@@ -96,9 +86,14 @@ export class GraphBuilder {
 
   /** An input of the graph. A string in `shape` is a symbolic dimension: equal names are equal sizes. */
   input(name: string, dtype: DType, shape: Shape): Value {
-    this.#claim(name);
-    const value: Value = { name, dtype, shape };
-    this.#adoptInput(value);
+    return this.keepInput({ name, dtype, shape });
+  }
+
+  /** An input of another graph, as it is. */
+  keepInput(value: Value): Value {
+    this.#claim(value.name);
+    this.#inputs.push(value);
+    this.#noteSymbols(value);
     return value;
   }
 
@@ -108,19 +103,16 @@ export class GraphBuilder {
     const key = isSmall ? `${tensor.dtype}[${tensor.shape.join(',')}]${contents(tensor)}` : '';
     const known = isSmall ? this.#sharedConstants.get(key) : undefined;
     if (known) return known;
-    const unique = uniqueName(this.#path(name), this.#valueNames);
+    const unique = this.#valueNames.unique(this.#path(name));
     const value: Value = { name: unique, dtype: tensor.dtype, shape: tensor.shape };
-    this.#adoptInitializer({ value, data: tensor });
+    this.#initialize({ value, data: tensor });
     if (isSmall) this.#sharedConstants.set(key, value);
     return value;
   }
 
   /** A constant under exactly this name. */
   namedConstant(name: string, tensor: Tensor): Value {
-    this.#claim(name);
-    const value: Value = { name, dtype: tensor.dtype, shape: tensor.shape };
-    this.#adoptInitializer({ value, data: tensor });
-    return value;
+    return this.keepInitializer({ value: { name, dtype: tensor.dtype, shape: tensor.shape }, data: tensor });
   }
 
   /** A scalar constant of the same type as `like`. */
@@ -140,33 +132,50 @@ export class GraphBuilder {
   weight(name: string, dtype: DType, shape: readonly number[], external: ByteRange): Value {
     const known = this.#weights.get(name);
     if (known) return known;
-    const value: Value = { name: uniqueName(name, this.#valueNames), dtype, shape };
-    this.#adoptInitializer({ value, external });
+    const value: Value = { name: this.#valueNames.unique(name), dtype, shape };
+    this.#initialize({ value, external });
     this.#weights.set(name, value);
     return value;
   }
 
   /** A weight under exactly this name. */
   namedWeight(name: string, { dtype, shape, external }: Weight): Value {
-    this.#claim(name);
-    const value: Value = { name, dtype, shape };
-    this.#adoptInitializer({ value, external });
-    return value;
+    return this.keepInitializer({ value: { name, dtype, shape }, external });
+  }
+
+  /** A constant or weight of another graph, as it is. */
+  keepInitializer(initializer: Initializer): Value {
+    this.#claim(initializer.value.name);
+    return this.#initialize(initializer);
   }
 
   /** Appends one node and returns its outputs. Types and shapes are inferred; `outputs` is their number. */
   node(op: string, inputs: readonly (Value | undefined)[], attributes = NO_ATTRIBUTES, outputs = 1): Value[] {
-    const name = uniqueName(this.#path(op), this.#nodeNames);
-    const names = Array.from({ length: outputs }, (_, at) => uniqueName(`${name}:${at}`, this.#valueNames));
+    const name = this.#nodeNames.unique(this.#path(op));
+    const names = Array.from({ length: outputs }, (_, at) => this.#valueNames.unique(`${name}:${at}`));
     return this.#append(name, op, inputs, names, attributes);
   }
 
   /** Appends a node whose outputs keep the names that it brings. */
   namedNode({ name, op, inputs, outputs, attributes }: NamedNode): Value[] {
-    const unique = this.#reservedNodes.delete(name) ? name : uniqueName(name, this.#nodeNames);
+    const unique = this.#nodeNames.take(name) ? name : this.#nodeNames.unique(name);
     for (const output of outputs) if (output !== undefined) this.#claim(output);
-    const names = outputs.map((output, at) => output ?? uniqueName(`${unique}:${at}`, this.#valueNames));
+    const names = outputs.map((output, at) => output ?? this.#valueNames.unique(`${unique}:${at}`));
     return this.#append(unique, op, inputs, names, attributes);
+  }
+
+  /**
+   * Appends a node of another graph as it is. Its outputs must be what inference says of its inputs here: they keep their
+   * identity, and only elements of vectors that may be shapes are inferred again.
+   */
+  keepNode(node: Node): readonly Value[] {
+    const isFree = this.#nodeNames.take(node.name);
+    for (const output of node.outputs) this.#claim(output.name);
+    if (node.outputs.some(canHaveDims)) {
+      const inferred = this.#infer(node, node.outputs.length);
+      node.outputs.forEach((output, at) => this.#contents.noteDims(output, inferred[at]!.dims));
+    }
+    return this.#add(isFree ? node : { ...node, name: this.#nodeNames.unique(node.name) });
   }
 
   /** Declares `value` an output of the graph under `name`. */
@@ -202,26 +211,27 @@ export class GraphBuilder {
 
   /** The contents of a value that are known now: of a constant, or of a small one computed from constants and sizes. */
   constantOf(value: Value): Tensor | undefined {
-    return this.#constants.get(value) ?? tensorOfDims(value, this.#dims.get(value));
+    return this.#contents.constant(value);
   }
 
   /** Whether the name is kept free for a value that is still to come. */
   isReserved(name: string): boolean {
-    return this.#reservedValues.has(name);
+    return this.#valueNames.isReserved(name);
   }
 
   /** The name itself, or one made from it that no value has; asked for again it is another one. */
   freeName(name: string): string {
-    if (name !== '' && !this.#valueNames.has(name)) return name;
-    let count = this.#freeNames.get(name) ?? 0;
-    while (this.#valueNames.has(`${name}_${count}`)) count += 1;
-    this.#freeNames.set(name, count + 1);
-    return `${name}_${count}`;
+    return this.#valueNames.free(name);
   }
 
   /** The elements of an integer vector, as far as they are known as numbers or symbols. */
   dimsOf(value: Value): readonly Dim[] | undefined {
-    return this.#dims.get(value);
+    return this.#contents.dims(value);
+  }
+
+  /** Whether anything is known of the contents of a value. */
+  knowsContents(value: Value): boolean {
+    return this.#contents.isKnown(value);
   }
 
   /** An int64 vector with these sizes at run time; a constant where all of them are numbers. */
@@ -275,30 +285,18 @@ export class GraphBuilder {
     const inferred = this.#infer({ name, op, inputs: given, attributes }, outputs.length);
     const values = inferred.map(({ dtype, shape, dims }, at): Value => {
       const value: Value = { name: outputs[at]!, dtype, shape: sharedShape(shape, given) };
-      if (dims) this.#dims.set(value, dims);
-      this.#noteSymbols(value);
+      this.#contents.noteDims(value, dims);
       return value;
     });
-    const node: Node = { name, op, domain: '', inputs: given, outputs: values, attributes };
-    this.#nodes.push(node);
-    this.#followContents(node);
+    this.#add({ name, op, domain: '', inputs: given, outputs: values, attributes });
     return values;
   }
 
-  /** Notes what a node makes of known contents. */
-  #followContents(node: Node): void {
-    const [value, ...others] = node.outputs;
-    if (!value || others.length > 0) return;
-    const made = smallResult(node, value, (input) => this.constantOf(input));
-    if (made) this.#noteContents(value, made);
-  }
-
-  #noteContents(value: Value, data: Tensor): void {
-    this.#constants.set(value, data);
-    const isFollowed = data.dtype === 'int64' || data.dtype === 'int32' || data.dtype === 'bool';
-    if (isFollowed && data.shape.length <= 1 && data.data.length <= SHARED_CONSTANT_ELEMENTS) {
-      this.#dims.set(value, Array.from(data.data as BigInt64Array | Int32Array | Uint8Array, Number));
-    }
+  #add(node: Node): readonly Value[] {
+    for (const output of node.outputs) this.#noteSymbols(output);
+    this.#nodes.push(node);
+    this.#contents.follow(node);
+    return node.outputs;
   }
 
   #infer(
@@ -312,8 +310,8 @@ export class GraphBuilder {
       inputs,
       attributes: new AttributeReader(attributes, where),
       outputs,
-      constant: (value) => this.constantOf(value),
-      dims: (value) => this.dimsOf(value),
+      constant: this.#contents.constant,
+      dims: this.#contents.dims,
     });
     if (inferred.length < outputs) {
       throw new RefereeError('InvalidModel', `${where}: ${outputs} outputs are asked for, it has ${inferred.length}`);
@@ -321,40 +319,16 @@ export class GraphBuilder {
     return inferred.slice(0, outputs);
   }
 
-  #adoptInput(value: Value): void {
-    this.#valueNames.set(value.name, 1);
-    this.#inputs.push(value);
-    this.#noteSymbols(value);
-  }
-
-  #adoptInitializer(initializer: Initializer): void {
-    const { value, data } = initializer;
-    this.#valueNames.set(value.name, this.#valueNames.get(value.name) ?? 1);
+  #initialize(initializer: Initializer): Value {
     this.#initializers.push(initializer);
-    if (!data) return;
-    this.#noteContents(value, data);
-  }
-
-  #adoptNode(node: Node): void {
-    this.#nodeNames.set(node.name, 1);
-    const inferred = this.#infer(node, node.outputs.length);
-    node.outputs.forEach((output, at) => {
-      this.#valueNames.set(output.name, 1);
-      const dims = inferred[at]?.dims;
-      if (dims) this.#dims.set(output, dims);
-      this.#noteSymbols(output);
-    });
-    this.#nodes.push(node);
-    this.#followContents(node);
+    if (initializer.data) this.#contents.note(initializer.value, initializer.data);
+    return initializer.value;
   }
 
   /** Takes a name that must be free. */
   #claim(name: string): void {
-    if (this.#reservedValues.delete(name)) return;
-    if (this.#valueNames.has(name)) {
-      throw new RefereeError('InvalidModel', `graph ${this.name}: two values have the name ${quoted(name)}`);
-    }
-    this.#valueNames.set(name, 1);
+    if (this.#valueNames.take(name)) return;
+    throw new RefereeError('InvalidModel', `graph ${this.name}: two values have the name ${quoted(name)}`);
   }
 
   #noteSymbols(value: Value): void {
@@ -376,18 +350,6 @@ export class GraphBuilder {
  */
 function sharedShape(shape: Shape, inputs: readonly (Value | undefined)[]): Shape {
   return inputs.find((input) => input && sameShape(input.shape, shape))?.shape ?? shape.slice();
-}
-
-function uniqueName(name: string, taken: Map<string, number>): string {
-  let count = taken.get(name) ?? 0;
-  let unique = name;
-  while (taken.has(unique)) {
-    unique = `${name}_${count}`;
-    count += 1;
-  }
-  taken.set(name, count);
-  taken.set(unique, Math.max(1, taken.get(unique) ?? 0));
-  return unique;
 }
 
 function contents(tensor: Tensor): string {

@@ -4,7 +4,7 @@
  */
 import type { Tensor } from '../dtype.ts';
 import type { Attribute, Graph, Initializer, Node, Value } from '../graph.ts';
-import { keepInitializer, keepNode, rewrite } from './rewrite.ts';
+import { rewrite } from './rewrite.ts';
 
 /** Exchanging their inputs changes no bit of the result. */
 const COMMUTATIVE = new Set(['Add', 'Mul', 'And', 'Or', 'Xor', 'Equal']);
@@ -30,12 +30,12 @@ export function shareCommonSubexpressions(graph: Graph): Graph {
   const weights = new Map<string, { initializer: Initializer; value: Value }[]>();
   return rewrite(
     graph,
-    (node, { b }) => {
+    (node, rewriting) => {
       if (RANDOM.has(node.op)) return undefined;
       const key = keyOf(node, idOf);
       const equal = known.get(key);
       if (equal) return equal;
-      const outputs = keepNode(node, b);
+      const outputs = rewriting.keep(node);
       known.set(key, outputs);
       return outputs;
     },
@@ -46,7 +46,7 @@ export function shareCommonSubexpressions(graph: Graph): Graph {
         weights.set(key, group);
         const equal = group.find((other) => holdsSame(other.initializer, initializer));
         if (equal) return equal.value;
-        const kept = keepInitializer(initializer, b);
+        const kept = b.keepInitializer(initializer);
         group.push({ initializer, value: kept });
         return kept;
       },

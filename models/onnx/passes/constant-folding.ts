@@ -11,15 +11,16 @@ import { AttributeReader, int } from '../graph.ts';
 import type { Dim } from '../shapes.ts';
 import { isStatic } from '../shapes.ts';
 import { evaluate } from './evaluate.ts';
-import { keepNode, rewrite } from './rewrite.ts';
+import { rewrite } from './rewrite.ts';
 
 /** A result may be this large even if what it is made of is smaller (a causal mask of 77 x 77 is). */
 const MAX_GROWN_ELEMENTS = 16_384;
 
 export function foldConstants(graph: Graph): Graph {
-  return rewrite(graph, (node, { b, makesOutput }) => {
-    const kept = keepNode(withConstantShape(node, b), b);
-    if (makesOutput) return kept;
+  return rewrite(graph, (node, rewriting) => {
+    const { b } = rewriting;
+    const kept = rewriting.keep(withConstantShape(node, b));
+    if (rewriting.makesOutput) return kept;
     return kept.map((value) => {
       const tensor = tensorOfDims(value, b.dimsOf(value)) ?? fromConstants(node, value, kept.length, b);
       return tensor ? b.constant(tensor, `${node.name}/folded`) : value;

@@ -10,9 +10,7 @@ export function dropDeadCode(graph: Graph): Graph {
     if (isNeeded) for (const input of node.inputs) if (input) needed.add(input);
     return isNeeded;
   });
-  return {
-    ...graph,
-    initializers: graph.initializers.filter(({ value }) => needed.has(value)),
-    nodes: nodes.reverse(),
-  };
+  const initializers = graph.initializers.filter(({ value }) => needed.has(value));
+  if (nodes.length === graph.nodes.length && initializers.length === graph.initializers.length) return graph;
+  return { ...graph, initializers, nodes: nodes.reverse() };
 }

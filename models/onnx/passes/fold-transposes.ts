@@ -13,8 +13,12 @@ import { isIdentity, isMatrixSwap, permutationOf } from './permutation.ts';
 import { besideNode, rewrite } from './rewrite.ts';
 import type { Rewriting } from './rewrite.ts';
 
+const OPERATORS = new Set(['Transpose', 'MatMul', 'Gemm']);
+
 export function foldTransposes(graph: Graph): Graph {
-  return rewrite(graph, (node, rewriting) => besideNode(rewriting.b, node, () => fold(node, rewriting)));
+  return rewrite(graph, (node, rewriting) => besideNode(rewriting.b, node, () => fold(node, rewriting)), {
+    operators: OPERATORS,
+  });
 }
 
 function fold(node: Node, rewriting: Rewriting): Value[] | undefined {
@@ -25,20 +29,21 @@ function fold(node: Node, rewriting: Rewriting): Value[] | undefined {
 }
 
 /** Transpose of a transpose, of a product with transposed factors, and one that moves nothing but axes of size 1. */
-function foldTranspose(node: Node, { b, maker, readers }: Rewriting): Value[] | undefined {
+function foldTranspose(node: Node, rewriting: Rewriting): Value[] | undefined {
+  const { b } = rewriting;
   const x = node.inputs[0]!;
   const perm = permutationOf(node);
   if (isIdentity(perm)) return [x];
-  const inner = maker(x);
+  const inner = rewriting.maker(x);
   if (inner?.op === 'Transpose') {
     const innerPerm = permutationOf(inner);
     const composed = perm.map((axis) => innerPerm[axis]!);
     if (isIdentity(composed)) return [inner.inputs[0]!];
     // A swap of the last axes stands before a product, which takes it in; the inner one, if others need it, is there anyway.
-    if (readers(x) === 1 && !isMatrixSwap(perm)) return [op.transpose(b, inner.inputs[0]!, composed)];
+    if (rewriting.readers(x) === 1 && !isMatrixSwap(perm)) return [op.transpose(b, inner.inputs[0]!, composed)];
   }
-  if (inner?.op === 'MatMul' && isMatrixSwap(perm) && readers(x) === 1) {
-    const swapped = transposedProduct(inner, { b, maker });
+  if (inner?.op === 'MatMul' && isMatrixSwap(perm) && rewriting.readers(x) === 1) {
+    const swapped = transposedProduct(inner, rewriting);
     if (swapped) return [swapped];
   }
   const isOnlyRelabelled = isIdentity(perm.filter((axis) => x.shape[axis] !== 1).map(rankAmong));
@@ -55,18 +60,20 @@ function foldTranspose(node: Node, { b, maker, readers }: Rewriting): Value[] | 
 }
 
 /** (A B)' = B' A', where a factor is a transpose already and vanishes. */
-function transposedProduct(product: Node, { b, maker }: Pick<Rewriting, 'b' | 'maker'>): Value | undefined {
+function transposedProduct(product: Node, rewriting: Rewriting): Value | undefined {
+  const { b } = rewriting;
   const [x, y] = [product.inputs[0]!, product.inputs[1]!];
   if (x.shape.length !== y.shape.length || x.shape.length < 2) return undefined;
-  const [xt, yt] = [untransposed(x, maker), untransposed(y, maker)];
+  const [xt, yt] = [untransposed(x, rewriting), untransposed(y, rewriting)];
   if (!xt && !yt) return undefined;
   return op.matMul(b, yt ?? op.transposeMatrix(b, y), xt ?? op.transposeMatrix(b, x));
 }
 
-function foldMatMul(node: Node, { b, maker }: Rewriting): Value[] | undefined {
+function foldMatMul(node: Node, rewriting: Rewriting): Value[] | undefined {
+  const { b } = rewriting;
   const [x, y] = [node.inputs[0]!, node.inputs[1]!];
   if (!isFloat(x.dtype) || x.dtype === 'bfloat16' || y.shape.length !== 2) return undefined;
-  const [xt, yt] = [untransposed(x, maker), untransposed(y, maker)];
+  const [xt, yt] = [untransposed(x, rewriting), untransposed(y, rewriting)];
   if (x.shape.length === 2) {
     if (!xt && !yt) return undefined;
     return [op.gemm(b, xt ?? x, yt ?? y, undefined, { transA: xt !== undefined, transB: yt !== undefined })];
@@ -83,9 +90,10 @@ function foldMatMul(node: Node, { b, maker }: Rewriting): Value[] | undefined {
 }
 
 /** Transposed factors of a Gemm turn its flags. */
-function foldGemm(node: Node, { b, maker }: Rewriting): Value[] | undefined {
+function foldGemm(node: Node, rewriting: Rewriting): Value[] | undefined {
+  const { b } = rewriting;
   const [x, y, c] = node.inputs;
-  const [xt, yt] = [untransposed(x!, maker), untransposed(y!, maker)];
+  const [xt, yt] = [untransposed(x!, rewriting), untransposed(y!, rewriting)];
   if (!xt && !yt) return undefined;
   const attributes = new AttributeReader(node.attributes, node.name);
   const isTransposed = (name: string): boolean => attributes.int(name, 0) !== 0;
@@ -100,8 +108,8 @@ function foldGemm(node: Node, { b, maker }: Rewriting): Value[] | undefined {
 }
 
 /** What a swap of the last two axes was made from. */
-function untransposed(value: Value, maker: Rewriting['maker']): Value | undefined {
-  const node = maker(value);
+function untransposed(value: Value, rewriting: Rewriting): Value | undefined {
+  const node = rewriting.maker(value);
   return node?.op === 'Transpose' && isMatrixSwap(permutationOf(node)) ? node.inputs[0] : undefined;
 }
 

@@ -8,7 +8,8 @@ import type { GraphBuilder } from '../builder.ts';
 import * as op from '../ops.ts';
 import type { Shape } from '../shapes.ts';
 import { sameShape } from '../shapes.ts';
-import { besideNode, keepNode, rewrite } from './rewrite.ts';
+import type { Visit } from './rewrite.ts';
+import { besideNode, rewrite } from './rewrite.ts';
 
 /** Operators that change nothing if the shape stays the same. */
 const ONLY_SHAPE = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Expand', 'Tile']);
@@ -16,24 +17,29 @@ const ONLY_SHAPE = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Expan
 const RESHAPES = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze']);
 const VARIADIC = new Set(['Concat', 'Sum', 'Max', 'Min', 'Mean']);
 
+const SHAPED = new Set([...ONLY_SHAPE, 'Slice', 'Pad']);
+const OPERATORS = new Set(['Identity', 'Cast', ...VARIADIC, ...SHAPED]);
+
 export function dropNoOperations(graph: Graph): Graph {
-  return rewrite(graph, (node, { b, maker, makesOutput }) => {
-    const [x] = node.inputs;
-    if (!x || makesOutput || node.outputs.length !== 1) return undefined;
-    if (node.op === 'Identity') return [x];
-    if (VARIADIC.has(node.op) && node.inputs.length === 1) return [x];
-    if (node.op === 'Cast' && node.outputs[0]!.dtype === x.dtype) return [x];
-    const couldBe = ONLY_SHAPE.has(node.op) || node.op === 'Slice' || node.op === 'Pad';
-    if (!couldBe) return undefined;
-    const [kept] = keepNode(node, b);
-    if (sameShape(x.shape, kept!.shape) && keepsElements(node, b)) return [x];
-    const inner = maker(x);
-    const isTwice = RESHAPES.has(node.op) && inner !== undefined && RESHAPES.has(inner.op);
-    return isTwice && isWritable(kept!.shape)
-      ? [besideNode(b, node, () => op.reshape(b, inner.inputs[0]!, kept!.shape))]
-      : [kept!];
-  });
+  return rewrite(graph, visit, { operators: OPERATORS });
 }
+
+const visit: Visit = (node, rewriting) => {
+  const { b } = rewriting;
+  const [x] = node.inputs;
+  if (!x || rewriting.makesOutput || node.outputs.length !== 1) return undefined;
+  if (node.op === 'Identity') return [x];
+  if (VARIADIC.has(node.op) && node.inputs.length === 1) return [x];
+  if (node.op === 'Cast' && node.outputs[0]!.dtype === x.dtype) return [x];
+  if (!SHAPED.has(node.op)) return undefined;
+  const [kept] = rewriting.keep(node);
+  if (sameShape(x.shape, kept!.shape) && keepsElements(node, b)) return [x];
+  const inner = rewriting.maker(x);
+  const isTwice = RESHAPES.has(node.op) && inner !== undefined && RESHAPES.has(inner.op);
+  return isTwice && isWritable(kept!.shape)
+    ? [besideNode(b, node, () => op.reshape(b, inner.inputs[0]!, kept!.shape))]
+    : [kept!];
+};
 
 /** Whether a reshape can name this shape without reading sizes at run time. */
 function isWritable(shape: Shape): boolean {

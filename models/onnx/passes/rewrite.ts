@@ -1,79 +1,135 @@
 /**
- * @file Walks a graph from inputs to outputs and builds it anew; a pass says which nodes become something else. Everything
- * is inferred again on the way, so what one node's rewriting tells about shapes reaches the nodes behind it.
+ * @file Walks a graph from inputs to outputs and builds it anew; a pass says which nodes become something else. A node of
+ * which neither it nor what it reads has changed stays the same object, and so do its outputs; behind a change everything
+ * is inferred again, so what one node's rewriting tells about shapes reaches the nodes that read it. A graph in which
+ * nothing changes is returned itself.
  */
-import { RefereeError, quoted } from '../../../errors.ts';
 import { GraphBuilder } from '../builder.ts';
 import type { Graph, Initializer, Node, Value } from '../graph.ts';
-
-export interface Rewriting {
-  /** The graph that is being built. */
-  readonly b: GraphBuilder;
-  /** The node of the new graph that makes a value, undefined for inputs and initializers. */
-  readonly maker: (value: Value) => Node | undefined;
-  /** How many nodes and outputs of the old graph read what became this value; one for a value that is new. */
-  readonly readers: (value: Value) => number;
-  /** Whether the node being visited makes an output of the graph, which must keep its name. */
-  readonly makesOutput: boolean;
-}
+import { sameShape } from '../shapes.ts';
 
 /** Replacements of a node's outputs, or undefined to keep the node. Its inputs are values of the new graph. */
 export type Visit = (node: Node, rewriting: Rewriting) => readonly Value[] | undefined;
 
 export interface RewriteOptions {
+  /** Operators whose nodes are visited, all by default; other nodes are kept. */
+  readonly operators?: ReadonlySet<string>;
   /** The value of the new graph that stands for an initializer; undefined keeps it under its name. */
   readonly initializer?: (initializer: Initializer, b: GraphBuilder) => Value | undefined;
 }
 
-export function rewrite(graph: Graph, visit: Visit, { initializer: replace }: RewriteOptions = {}): Graph {
-  const b = new GraphBuilder(graph.name);
-  b.reserve(
-    [
-      ...graph.inputs,
-      ...graph.initializers.map(({ value }) => value),
-      ...graph.nodes.flatMap(({ outputs }) => outputs),
-    ].map(({ name }) => name),
-    graph.nodes.map(({ name }) => name),
-  );
-  const renewed = new Map<Value, Value>();
-  const makers = new Map<Value, Node>();
-  const counts = countReaders(graph);
-  const readers = new Map<Value, number>();
-  const becomes = (old: Value, value: Value): void => {
-    renewed.set(old, value);
-    readers.set(value, (readers.get(value) ?? 0) + (counts.get(old) ?? 0));
-  };
-  for (const input of graph.inputs) becomes(input, b.input(input.name, input.dtype, input.shape));
+export function rewrite(graph: Graph, visit: Visit, options: RewriteOptions = {}): Graph {
+  const { operators, initializer: replace } = options;
+  if (operators && !replace && !graph.nodes.some(({ op }) => operators.has(op))) return graph;
+  const rewriting = new Rewriting(graph);
+  const { b } = rewriting;
+  for (const input of graph.inputs) b.keepInput(input);
   for (const initializer of graph.initializers) {
-    becomes(initializer.value, replace?.(initializer, b) ?? keepInitializer(initializer, b));
+    rewriting.becomes(initializer.value, replace?.(initializer, b) ?? b.keepInitializer(initializer));
   }
-  const renew = (value: Value): Value => {
-    const found = renewed.get(value);
-    if (!found)
-      throw new RefereeError('Internal', `graph ${graph.name}: ${quoted(value.name)} is read before it is made`);
-    return found;
-  };
-  const results = new Set(graph.outputs);
-  let seen = 0;
   for (const old of graph.nodes) {
-    const node: Node = { ...old, inputs: old.inputs.map((input) => input && renew(input)) };
-    const outputs =
-      visit(node, {
-        b,
-        maker: (value) => makers.get(value),
-        readers: (value) => readers.get(value) ?? 1,
-        makesOutput: old.outputs.some((output) => results.has(output)),
-      }) ?? keepNode(node, b);
-    for (const added of b.nodes.slice(seen)) for (const output of added.outputs) makers.set(output, added);
-    seen = b.nodes.length;
-    old.outputs.forEach((output, at) => becomes(output, outputs[at]!));
+    const node = rewriting.begin(old);
+    const outputs = (!operators || operators.has(old.op)) && visit(node, rewriting);
+    rewriting.end(outputs || rewriting.keep(node));
   }
   for (const output of graph.outputs) {
-    const value = renew(output);
+    const value = rewriting.renewed(output);
     if (value.name === output.name) b.outputAsNamed(value);
     else b.output(output.name, value);
   }
-  return b.build();
+  const built = b.build();
+  return isSame(built, graph) ? graph : built;
+}
+
+/** What a pass sees of the graphs, the old one and the one that is being built, while it visits a node. */
+export class Rewriting {
+  /** The graph that is being built. */
+  readonly b: GraphBuilder;
+  readonly #old: Graph;
+  readonly #results: ReadonlySet<Value>;
+  /** Values that others stand for. */
+  readonly #renewed = new Map<Value, Value>();
+  /** Value of the new graph -> what it stands for besides itself. */
+  readonly #standsFor = new Map<Value, Value[]>();
+  readonly #makers = new Map<Value, Node>();
+  #seen = 0;
+  #counts: ReadonlyMap<Value, number> | undefined;
+  #visited!: Node;
+  /** The node being visited, its inputs renewed. */
+  #node!: Node;
+  #readsTheSame = true;
+
+  constructor(graph: Graph) {
+    this.#old = graph;
+    this.#results = new Set(graph.outputs);
+    this.b = new GraphBuilder(graph.name);
+    this.b.reserve(valueNames(graph), nodeNames(graph));
+  }
+
+  /** The node of the new graph that makes a value, undefined for inputs and initializers. */
+  maker(value: Value): Node | undefined {
+    const { nodes } = this.b;
+    for (; this.#seen < nodes.length; this.#seen += 1) {
+      const node = nodes[this.#seen]!;
+      for (const output of node.outputs) this.#makers.set(output, node);
+    }
+    return this.#makers.get(value);
+  }
+
+  /** How many nodes and outputs of the old graph read what became this value; one for a value that is new. */
+  readers(value: Value): number {
+    this.#counts ??= countReaders(this.#old);
+    const others = this.#standsFor.get(value) ?? [];
+    const itself = this.#renewed.has(value) ? undefined : this.#counts.get(value);
+    if (itself === undefined && others.length === 0) return 1;
+    return others.reduce((sum, other) => sum + (this.#counts!.get(other) ?? 0), itself ?? 0);
+  }
+
+  /** Whether the node being visited makes an output of the graph, which must keep its name. */
+  get makesOutput(): boolean {
+    return this.#visited.outputs.some((output) => this.#results.has(output));
+  }
+
+  /** The node being visited as it is, or with other settings, in the new graph. */
+  keep(node: Node): readonly Value[] {
+    if (node === this.#node && this.#readsTheSame) return this.b.keepNode(node);
+    return this.b.namedNode({ ...node, outputs: node.outputs.map(({ name }) => name) });
+  }
+
+  /** What stands for a value of the old graph. */
+  renewed(value: Value): Value {
+    return this.#renewed.get(value) ?? value;
+  }
+
+  becomes(old: Value, value: Value): void {
+    if (old === value) return;
+    this.#renewed.set(old, value);
+    const others = this.#standsFor.get(value);
+    if (others) others.push(old);
+    else this.#standsFor.set(value, [old]);
+  }
+
+  /** Goes to a node of the old graph, and returns it with inputs of the new one. */
+  begin(old: Node): Node {
+    this.#visited = old;
+    this.#node = old;
+    this.#readsTheSame = true;
+    if (!old.inputs.some((input) => input && this.#renewed.has(input))) return old;
+    this.#node = { ...old, inputs: old.inputs.map((input) => input && this.renewed(input)) };
+    this.#readsTheSame = old.inputs.every((input, at) => !input || this.#isLike(this.#node.inputs[at]!, input));
+    return this.#node;
+  }
+
+  /** Leaves it, with what stands for its outputs. */
+  end(outputs: readonly Value[]): void {
+    this.#visited.outputs.forEach((output, at) => this.becomes(output, outputs[at]!));
+  }
+
+  /** Whether inference says the same of what reads one value as of what reads the other. */
+  #isLike(value: Value, old: Value): boolean {
+    if (value === old) return true;
+    return value.dtype === old.dtype && sameShape(value.shape, old.shape) && !this.b.knowsContents(value);
+  }
 }
 
 /** Runs `append` so that new nodes are named like neighbours of `node`. */
@@ -82,15 +138,23 @@ export function besideNode<T>(b: GraphBuilder, node: Node, append: () => T): T {
   return node.name.startsWith('/') && end > 0 ? b.scope(node.name.slice(1, end), append) : append();
 }
 
-/** The node as it is, in the new graph. */
-export function keepNode(node: Node, b: GraphBuilder): Value[] {
-  return b.namedNode({ ...node, outputs: node.outputs.map(({ name }) => name) });
+function isSame(a: Graph, b: Graph): boolean {
+  return sameItems(a.nodes, b.nodes) && sameItems(a.initializers, b.initializers) && sameItems(a.outputs, b.outputs);
 }
 
-/** The initializer as it is, in the new graph. */
-export function keepInitializer({ value, data, external }: Initializer, b: GraphBuilder): Value {
-  if (data) return b.namedConstant(value.name, data);
-  return b.namedWeight(value.name, { dtype: value.dtype, shape: value.shape as readonly number[], external });
+/** Whether two lists hold the same objects. */
+function sameItems<T>(a: readonly T[], b: readonly T[]): boolean {
+  return a.length === b.length && a.every((item, at) => item === b[at]);
+}
+
+function* valueNames({ inputs, initializers, nodes }: Graph): Iterable<string> {
+  for (const { name } of inputs) yield name;
+  for (const { value } of initializers) yield value.name;
+  for (const { outputs } of nodes) for (const { name } of outputs) yield name;
+}
+
+function* nodeNames({ nodes }: Graph): Iterable<string> {
+  for (const { name } of nodes) yield name;
 }
 
 function countReaders(graph: Graph): Map<Value, number> {

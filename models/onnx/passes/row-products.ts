@@ -9,22 +9,29 @@ import type { GraphBuilder } from '../builder.ts';
 import * as op from '../ops.ts';
 import { sameShape } from '../shapes.ts';
 import { isMatrixSwap, permutationOf } from './permutation.ts';
-import { besideNode, keepNode, rewrite, type Rewriting } from './rewrite.ts';
+import { besideNode, rewrite, type Rewriting } from './rewrite.ts';
+
+const OPERATORS = new Set(['MatMul', 'ReduceSum']);
 
 export function narrowRowProducts(graph: Graph): Graph {
   /** P -> the products P V that the graph has, by V. */
   const products = new Map<Value, Map<Value, Value>>();
-  return rewrite(graph, (node, rewriting) => {
-    const { b } = rewriting;
-    if (node.op === 'MatMul') {
-      const outputs = keepNode(node, b);
-      const [p, v] = [node.inputs[0]!, node.inputs[1]!];
-      products.set(p, (products.get(p) ?? new Map<Value, Value>()).set(v, outputs[0]!));
-      return outputs;
-    }
-    const factors = node.op === 'ReduceSum' && sumsRows(node, b) ? narrowFactors(node, rewriting, products) : undefined;
-    return factors && [besideNode(b, node, () => op.reduceSum(b, op.mul(b, ...factors), { axes: [-1] }))];
-  });
+  return rewrite(
+    graph,
+    (node, rewriting) => {
+      const { b } = rewriting;
+      if (node.op === 'MatMul') {
+        const outputs = rewriting.keep(node);
+        const [p, v] = [node.inputs[0]!, node.inputs[1]!];
+        products.set(p, (products.get(p) ?? new Map<Value, Value>()).set(v, outputs[0]!));
+        return outputs;
+      }
+      const factors =
+        node.op === 'ReduceSum' && sumsRows(node, b) ? narrowFactors(node, rewriting, products) : undefined;
+      return factors && [besideNode(b, node, () => op.reduceSum(b, op.mul(b, ...factors), { axes: [-1] }))];
+    },
+    { operators: OPERATORS },
+  );
 }
 
 /** Over the last axis, which stays with size 1. */
@@ -38,18 +45,18 @@ function sumsRows(node: Node, b: GraphBuilder): boolean {
 /** A and P V of a sum over P * (A V^T), where they are narrower. */
 function narrowFactors(
   sum: Node,
-  { maker, readers }: Rewriting,
+  rewriting: Rewriting,
   products: ReadonlyMap<Value, ReadonlyMap<Value, Value>>,
 ): readonly [Value, Value] | undefined {
-  const product = maker(sum.inputs[0]!);
-  if (product?.op !== 'Mul' || readers(product.outputs[0]!) !== 1) return undefined;
+  const product = rewriting.maker(sum.inputs[0]!);
+  if (product?.op !== 'Mul' || rewriting.readers(product.outputs[0]!) !== 1) return undefined;
   const [left, right] = [product.inputs[0]!, product.inputs[1]!];
   for (const [p, wide] of [
     [left, right],
     [right, left],
   ] as const) {
-    const made = maker(wide);
-    const turned = made?.op === 'MatMul' ? maker(made.inputs[1]!) : undefined;
+    const made = rewriting.maker(wide);
+    const turned = made?.op === 'MatMul' ? rewriting.maker(made.inputs[1]!) : undefined;
     if (!made || turned?.op !== 'Transpose' || !isMatrixSwap(permutationOf(turned))) continue;
     const a = made.inputs[0]!;
     const narrow = products.get(p)?.get(turned.inputs[0]!);

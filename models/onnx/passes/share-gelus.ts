@@ -22,11 +22,15 @@ export function shareGelus(graph: Graph): Graph {
     graph.nodes.filter((node) => isExact(node) && shared.has(node.inputs[0]!)).map(({ name }) => name),
   );
   if (names.size === 0) return graph;
-  return rewrite(graph, (node, { b }) => {
-    if (!names.has(node.name)) return undefined;
-    const x = node.inputs[0]!;
-    return [besideNode(b, node, () => op.mul(b, x, normalDistribution(b, op.mulScalar(b, x, Math.SQRT1_2))))];
-  });
+  return rewrite(
+    graph,
+    (node, { b }) => {
+      if (!names.has(node.name)) return undefined;
+      const x = node.inputs[0]!;
+      return [besideNode(b, node, () => op.mul(b, x, normalDistribution(b, op.mulScalar(b, x, Math.SQRT1_2))))];
+    },
+    { operators: new Set(['Gelu']) },
+  );
 }
 
 function isExact(node: Node): boolean {

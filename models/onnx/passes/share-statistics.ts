@@ -15,15 +15,19 @@ export function shareStatistics(graph: Graph): Graph {
   if (donors.size === 0) return graph;
   const giving = new Set(donors.values());
   const given = new Map<string, readonly Value[]>();
-  return rewrite(graph, (node, { b }) => {
-    const donor = donors.get(node.name);
-    if (donor !== undefined) return given.get(donor);
-    if (!giving.has(node.name)) return undefined;
-    const names = Array.from({ length: OUTPUTS }, (_, at) => node.outputs[at]?.name);
-    const outputs = b.namedNode({ ...node, outputs: names });
-    given.set(node.name, outputs);
-    return outputs;
-  });
+  return rewrite(
+    graph,
+    (node, { b }) => {
+      const donor = donors.get(node.name);
+      if (donor !== undefined) return given.get(donor);
+      if (!giving.has(node.name)) return undefined;
+      const names = Array.from({ length: OUTPUTS }, (_, at) => node.outputs[at]?.name);
+      const outputs = b.namedNode({ ...node, outputs: names });
+      given.set(node.name, outputs);
+      return outputs;
+    },
+    { operators: new Set(['LayerNormalization']) },
+  );
 }
 
 /** Node that only needs statistics -> the node before it that has them, by name. */
