@@ -10,7 +10,7 @@ import { AttributeReader, OPSET } from './graph.ts';
 import type { Attributes, ByteRange, Graph, Initializer, Node, Value } from './graph.ts';
 import { inferNode } from './infer.ts';
 import type { Inferred } from './infer/rule.ts';
-import { Names } from './names.ts';
+import { Names, nodeNames, valueNames } from './names.ts';
 import type { Dim, Shape } from './shapes.ts';
 import { dimProduct, isUnknown, sameShape } from './shapes.ts';
 
@@ -65,6 +65,14 @@ export class GraphBuilder {
     return builder;
   }
 
+  /** A builder that makes a graph anew: its values and nodes may be kept, and their names are kept free for them. */
+  static anew(graph: Graph): GraphBuilder {
+    const builder = new GraphBuilder(graph.name);
+    builder.#valueNames.reserveLater(() => valueNames(graph));
+    builder.#nodeNames.reserveLater(() => nodeNames(graph));
+    return builder;
+  }
+
   /** Keeps names free for values and nodes that are still to come under exactly these. */
   reserve(values: Iterable<string>, nodes: Iterable<string> = []): void {
     this.#valueNames.reserve(values);
@@ -86,15 +94,14 @@ export class GraphBuilder {
 
   /** An input of the graph. A string in `shape` is a symbolic dimension: equal names are equal sizes. */
   input(name: string, dtype: DType, shape: Shape): Value {
-    return this.keepInput({ name, dtype, shape });
+    this.#claim(name);
+    return this.#open({ name, dtype, shape });
   }
 
   /** An input of another graph, as it is. */
   keepInput(value: Value): Value {
-    this.#claim(value.name);
-    this.#inputs.push(value);
-    this.#noteSymbols(value);
-    return value;
+    this.#keep(value.name);
+    return this.#open(value);
   }
 
   /** A value that is known now. Small equal constants become one. */
@@ -112,7 +119,8 @@ export class GraphBuilder {
 
   /** A constant under exactly this name. */
   namedConstant(name: string, tensor: Tensor): Value {
-    return this.keepInitializer({ value: { name, dtype: tensor.dtype, shape: tensor.shape }, data: tensor });
+    this.#claim(name);
+    return this.#initialize({ value: { name, dtype: tensor.dtype, shape: tensor.shape }, data: tensor });
   }
 
   /** A scalar constant of the same type as `like`. */
@@ -140,12 +148,13 @@ export class GraphBuilder {
 
   /** A weight under exactly this name. */
   namedWeight(name: string, { dtype, shape, external }: Weight): Value {
-    return this.keepInitializer({ value: { name, dtype, shape }, external });
+    this.#claim(name);
+    return this.#initialize({ value: { name, dtype, shape }, external });
   }
 
   /** A constant or weight of another graph, as it is. */
   keepInitializer(initializer: Initializer): Value {
-    this.#claim(initializer.value.name);
+    this.#keep(initializer.value.name);
     return this.#initialize(initializer);
   }
 
@@ -169,8 +178,8 @@ export class GraphBuilder {
    * identity, and only elements of vectors that may be shapes are inferred again.
    */
   keepNode(node: Node): readonly Value[] {
-    const isFree = this.#nodeNames.take(node.name);
-    for (const output of node.outputs) this.#claim(output.name);
+    const isFree = this.#nodeNames.keep(node.name);
+    for (const output of node.outputs) this.#keep(output.name);
     if (node.outputs.some(canHaveDims)) {
       const inferred = this.#infer(node, node.outputs.length);
       node.outputs.forEach((output, at) => this.#contents.noteDims(output, inferred[at]!.dims));
@@ -319,6 +328,12 @@ export class GraphBuilder {
     return inferred.slice(0, outputs);
   }
 
+  #open(value: Value): Value {
+    this.#inputs.push(value);
+    this.#noteSymbols(value);
+    return value;
+  }
+
   #initialize(initializer: Initializer): Value {
     this.#initializers.push(initializer);
     if (initializer.data) this.#contents.note(initializer.value, initializer.data);
@@ -327,8 +342,16 @@ export class GraphBuilder {
 
   /** Takes a name that must be free. */
   #claim(name: string): void {
-    if (this.#valueNames.take(name)) return;
-    throw new RefereeError('InvalidModel', `graph ${this.name}: two values have the name ${quoted(name)}`);
+    if (!this.#valueNames.take(name)) throw this.#doubled(name);
+  }
+
+  /** Of a graph that is made anew, or goes on. */
+  #keep(name: string): void {
+    if (!this.#valueNames.keep(name)) throw this.#doubled(name);
+  }
+
+  #doubled(name: string): RefereeError {
+    return new RefereeError('InvalidModel', `graph ${this.name}: two values have the name ${quoted(name)}`);
   }
 
   #noteSymbols(value: Value): void {

@@ -3,7 +3,8 @@
  * weights of one byte range.
  */
 import type { Tensor } from '../dtype.ts';
-import type { Attribute, Graph, Initializer, Node, Value } from '../graph.ts';
+import type { Attribute, Attributes, Graph, Initializer, Node, Value } from '../graph.ts';
+import { sameShape } from '../shapes.ts';
 import { rewrite } from './rewrite.ts';
 
 /** Exchanging their inputs changes no bit of the result. */
@@ -19,64 +20,103 @@ const RANDOM = new Set([
 ]);
 
 export function shareCommonSubexpressions(graph: Graph): Graph {
-  const ids = new Map<Value, number>();
-  const idOf = (value: Value | undefined): number => {
-    if (!value) return -1;
-    const id = ids.get(value) ?? ids.size;
-    ids.set(value, id);
-    return id;
-  };
-  const known = new Map<string, readonly Value[]>();
-  const weights = new Map<string, { initializer: Initializer; value: Value }[]>();
+  const numbers = new Numbers();
+  const known = new Map<number, Node[]>();
+  const weights = new Map<string, Initializer[]>();
   return rewrite(
     graph,
     (node, rewriting) => {
       if (RANDOM.has(node.op)) return undefined;
-      const key = keyOf(node, idOf);
-      const equal = known.get(key);
-      if (equal) return equal;
+      const alike = listed(known, digestOf(node, numbers));
+      const equal = alike.find((other) => computesSame(other, node));
+      if (equal) return equal.outputs;
       const outputs = rewriting.keep(node);
-      known.set(key, outputs);
+      alike.push({ ...node, outputs });
       return outputs;
     },
     {
       initializer: (initializer, b) => {
-        const key = weightKey(initializer);
-        const group = weights.get(key) ?? [];
-        weights.set(key, group);
-        const equal = group.find((other) => holdsSame(other.initializer, initializer));
+        const alike = listed(weights, weightKey(initializer));
+        const equal = alike.find((other) => holdsSame(other, initializer));
         if (equal) return equal.value;
-        const kept = b.keepInitializer(initializer);
-        group.push({ initializer, value: kept });
-        return kept;
+        alike.push(initializer);
+        return b.keepInitializer(initializer);
       },
     },
   );
 }
 
-function keyOf(node: Node, idOf: (value: Value | undefined) => number): string {
-  const inputs = node.inputs.map(idOf);
-  if (COMMUTATIVE.has(node.op)) inputs.sort((a, b) => a - b);
-  const attributes = Object.entries(node.attributes)
-    .map(([name, attribute]) => `${name}=${attributeKey(attribute)}`)
-    .sort();
-  return JSON.stringify([node.op, node.domain, node.outputs.length, inputs, attributes]);
+/** The list of a key, which may be added to. */
+function listed<K, T>(lists: Map<K, T[]>, key: K): T[] {
+  const known = lists.get(key);
+  if (known) return known;
+  const list: T[] = [];
+  lists.set(key, list);
+  return list;
 }
 
-function attributeKey(attribute: Attribute): string {
-  if (attribute.type === 'tensor') {
-    const { dtype, shape, data } = attribute.value;
-    return `${dtype}[${shape.join()}]${bytesOf({ dtype, shape, data }).join()}`;
+/** A number for each thing: for operators by name, for values by identity. */
+class Numbers {
+  readonly #numbers = new Map<unknown, number>();
+
+  of(thing: Value | string | undefined): number {
+    const known = this.#numbers.get(thing);
+    if (known !== undefined) return known;
+    this.#numbers.set(thing, this.#numbers.size);
+    return this.#numbers.size - 1;
   }
-  const values: readonly (string | number)[] = Array.isArray(attribute.value)
-    ? attribute.value
-    : [attribute.value as string];
-  return `${attribute.type}:${JSON.stringify(values.map((value) => (typeof value === 'number' ? numberKey(value) : value)))}`;
 }
 
-/** JSON has no -0, NaN or infinities. */
-function numberKey(value: number): string {
-  return Object.is(value, -0) ? '-0' : String(value);
+/** The same for nodes that compute the same; few others have it. Attributes rarely tell nodes of the same inputs apart. */
+function digestOf({ op, inputs, outputs }: Node, numbers: Numbers): number {
+  let digest = mixed(numbers.of(op), outputs.length);
+  if (COMMUTATIVE.has(op)) {
+    for (const input of inputs) digest = (digest + mixed(0, numbers.of(input))) | 0;
+  } else {
+    for (const input of inputs) digest = mixed(digest, numbers.of(input));
+  }
+  return digest;
+}
+
+function mixed(state: number, next: number): number {
+  return Math.imul(state ^ next, 0x01000193) ^ (state >>> 15);
+}
+
+function computesSame(a: Node, b: Node): boolean {
+  return (
+    a.op === b.op &&
+    a.domain === b.domain &&
+    a.outputs.length === b.outputs.length &&
+    readsSame(a, b) &&
+    sameAttributes(a.attributes, b.attributes)
+  );
+}
+
+function readsSame(a: Node, b: Node): boolean {
+  if (a.inputs.length !== b.inputs.length) return false;
+  if (a.inputs.every((input, at) => input === b.inputs[at])) return true;
+  return COMMUTATIVE.has(a.op) && a.inputs[0] === b.inputs[1] && a.inputs[1] === b.inputs[0];
+}
+
+function sameAttributes(a: Attributes, b: Attributes): boolean {
+  if (a === b) return true;
+  const names = Object.keys(a);
+  return (
+    names.length === Object.keys(b).length && names.every((name) => name in b && sameAttribute(a[name]!, b[name]!))
+  );
+}
+
+function sameAttribute(a: Attribute, b: Attribute): boolean {
+  if (a === b) return true;
+  if (a.type === 'tensor' || b.type === 'tensor') return a.type === b.type && sameTensor(a.value, b.value);
+  if (a.type !== b.type) return false;
+  const [left, right] = [[a.value].flat(), [b.value].flat()];
+  // 0 and -0 are different numbers.
+  return left.length === right.length && left.every((value, at) => Object.is(value, right[at]));
+}
+
+function sameTensor(a: Tensor, b: Tensor): boolean {
+  return a.dtype === b.dtype && sameShape(a.shape, b.shape) && sameBytes(bytesOf(a), bytesOf(b));
 }
 
 /** Equal initializers have equal keys; the reverse is checked byte by byte. */
@@ -87,8 +127,11 @@ function weightKey({ value, data, external }: Initializer): string {
 
 function holdsSame(a: Initializer, b: Initializer): boolean {
   if (!a.data || !b.data) return a.external !== undefined && b.external !== undefined;
-  const [left, right] = [bytesOf(a.data), bytesOf(b.data)];
-  return left.length === right.length && left.every((byte, at) => byte === right[at]);
+  return sameBytes(bytesOf(a.data), bytesOf(b.data));
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
 }
 
 /** Bytes, not numbers: 0 and -0 are different constants. */

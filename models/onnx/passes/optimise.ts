@@ -12,7 +12,9 @@ import { narrowRowProducts } from './row-products.ts';
 import { shareGelus } from './share-gelus.ts';
 import { shareStatistics } from './share-statistics.ts';
 
-const PASSES: readonly ((graph: Graph) => Graph)[] = [
+type Pass = (graph: Graph) => Graph;
+
+const PASSES: readonly Pass[] = [
   dropDeadCode,
   foldConstants,
   dropNoOperations,
@@ -28,18 +30,24 @@ const MAX_ROUNDS = 10;
 
 /** A graph with the same inputs, outputs and numbers, and fewer nodes. Names of outputs stay. */
 export function optimise(graph: Graph): Graph {
-  // Of a graph that is behind us only what tells whether anything changed: a large one would lie beside its successors.
   let current = graph;
-  let before = operators(current);
+  /** What a pass has left as it was, it leaves as it is. */
+  const left = new Map<Pass, Graph>();
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
-    for (const pass of PASSES) current = pass(current);
-    const after = operators(current);
-    if (after === before) break;
-    before = after;
+    // Of a graph that is behind us only what tells whether anything changed: a large one would lie beside its successors.
+    const before = outline(current);
+    for (const pass of PASSES) {
+      if (left.get(pass) === current) continue;
+      const next = pass(current);
+      if (next === current) left.set(pass, current);
+      current = next;
+    }
+    const after = outline(current);
+    if (after.length === before.length && after.every((part, at) => part === before[at])) break;
   }
   return current;
 }
 
-function operators(graph: Graph): string {
-  return [graph.initializers.length, ...graph.nodes.map((node) => node.op)].join();
+function outline({ initializers, nodes }: Graph): (number | string)[] {
+  return [initializers.length, ...nodes.map(({ op }) => op)];
 }

@@ -62,8 +62,7 @@ export class Rewriting {
   constructor(graph: Graph) {
     this.#old = graph;
     this.#results = new Set(graph.outputs);
-    this.b = new GraphBuilder(graph.name);
-    this.b.reserve(valueNames(graph), nodeNames(graph));
+    this.b = GraphBuilder.anew(graph);
   }
 
   /** The node of the new graph that makes a value, undefined for inputs and initializers. */
@@ -145,16 +144,6 @@ function isSame(a: Graph, b: Graph): boolean {
 /** Whether two lists hold the same objects. */
 function sameItems<T>(a: readonly T[], b: readonly T[]): boolean {
   return a.length === b.length && a.every((item, at) => item === b[at]);
-}
-
-function* valueNames({ inputs, initializers, nodes }: Graph): Iterable<string> {
-  for (const { name } of inputs) yield name;
-  for (const { value } of initializers) yield value.name;
-  for (const { outputs } of nodes) for (const { name } of outputs) yield name;
-}
-
-function* nodeNames({ nodes }: Graph): Iterable<string> {
-  for (const { name } of nodes) yield name;
 }
 
 function countReaders(graph: Graph): Map<Value, number> {
