@@ -68,8 +68,8 @@ export class GraphBuilder {
   /** A builder that makes a graph anew: its values and nodes may be kept, and their names are kept free for them. */
   static anew(graph: Graph): GraphBuilder {
     const builder = new GraphBuilder(graph.name);
-    builder.#valueNames.reserveLater(() => valueNames(graph));
-    builder.#nodeNames.reserveLater(() => nodeNames(graph));
+    builder.#valueNames.reserveLater(valueNames(graph));
+    builder.#nodeNames.reserveLater(nodeNames(graph));
     return builder;
   }
 
@@ -355,11 +355,10 @@ export class GraphBuilder {
   }
 
   #noteSymbols(value: Value): void {
-    value.shape.forEach((dim, axis) => {
-      if (typeof dim === 'string' && !this.#symbolSources.has(dim) && (isUnknown(dim) || dim === dimProduct([dim]))) {
-        this.#symbolSources.set(dim, { value, axis });
-      }
-    });
+    for (const [axis, dim] of value.shape.entries()) {
+      if (typeof dim === 'number' || this.#symbolSources.has(dim)) continue;
+      if (isUnknown(dim) || dim === dimProduct([dim])) this.#symbolSources.set(dim, { value, axis });
+    }
   }
 
   #path(name: string): string {

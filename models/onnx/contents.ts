@@ -29,13 +29,14 @@ export function smallResult(
   { dtype, shape }: Value,
   contentsOf: (value: Value) => Tensor | undefined,
 ): Tensor | undefined {
-  if (inputs.length === 0 || !isStatic(shape) || elementCount(shape) > MAX_ELEMENTS) return undefined;
+  if (inputs.length === 0) return undefined;
   const tensors: (Tensor | undefined)[] = [];
   for (const input of inputs) {
     const tensor = input && contentsOf(input);
     if (input && (!tensor || tensor.data.length > MAX_ELEMENTS)) return undefined;
     tensors.push(tensor);
   }
+  if (!isStatic(shape) || elementCount(shape) > MAX_ELEMENTS) return undefined;
   const made = evaluate({ op, inputs: tensors, attributes: new AttributeReader(attributes, name), dtype, shape });
   return made?.data.length === elementCount(shape) ? made : undefined;
 }
@@ -72,8 +73,8 @@ export class Contents {
 
   /** Notes what a node makes of known contents. */
   follow(node: Node): void {
-    const [value, ...others] = node.outputs;
-    if (!value || others.length > 0) return;
+    const [value] = node.outputs;
+    if (!value || node.outputs.length > 1) return;
     const made = smallResult(node, value, this.constant);
     if (made) this.note(value, made);
   }

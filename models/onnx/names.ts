@@ -3,27 +3,31 @@
  */
 import type { Graph } from './graph.ts';
 
+/** Calls with every name that there is. */
+export type Source = (call: (name: string) => void) => void;
+
+const RESERVED = -1;
+
 export class Names {
-  /** Name -> the number that the next one made from it tries first. */
+  /** Name -> the number that the next one made from it tries first; below zero while the name is reserved. */
   readonly #taken = new Map<string, number>();
-  readonly #reserved = new Set<string>();
   /** Name -> the number that `free` tries next. */
   readonly #next = new Map<string, number>();
   /** Names that are reserved, not entered yet: most passes over a graph make no name. */
-  #later: (() => Iterable<string>) | undefined;
+  #later: Source | undefined;
   /** Those of them that were taken meanwhile. */
   readonly #kept: string[] = [];
 
   /** Keeps names free for whoever takes exactly these. */
   reserve(names: Iterable<string>): void {
     for (const name of names) {
-      if (!this.#taken.has(name)) this.#reserved.add(name);
-      this.#taken.set(name, 1);
+      const count = this.#taken.get(name) ?? RESERVED;
+      this.#taken.set(name, count < 0 ? RESERVED : 1);
     }
   }
 
   /** Reserves names, each different and none of them taken, when it first matters. */
-  reserveLater(names: () => Iterable<string>): void {
+  reserveLater(names: Source): void {
     this.#later = names;
   }
 
@@ -36,29 +40,34 @@ export class Names {
 
   isReserved(name: string): boolean {
     this.#enter();
-    return this.#reserved.has(name);
+    return (this.#taken.get(name) ?? 0) < 0;
   }
 
   /** Whether exactly this name was to be had; it no longer is. */
   take(name: string): boolean {
     this.#enter();
-    if (this.#reserved.delete(name)) return true;
-    if (this.#taken.has(name)) return false;
-    this.#taken.set(name, 1);
+    const count = this.#taken.get(name);
+    if (count !== undefined && count >= 0) return false;
+    this.#taken.set(name, -(count ?? RESERVED));
     return true;
   }
 
   /** The name itself, or one made from it where it is taken or reserved. It is taken from now on. */
   unique(name: string): string {
     this.#enter();
-    let count = this.#taken.get(name) ?? 0;
-    let unique = name;
-    while (this.#taken.has(unique)) {
+    const known = this.#taken.get(name);
+    if (known === undefined) {
+      this.#taken.set(name, 1);
+      return name;
+    }
+    let count = Math.abs(known);
+    let unique: string;
+    do {
       unique = `${name}_${count}`;
       count += 1;
-    }
-    this.#taken.set(name, count);
-    this.#taken.set(unique, Math.max(1, this.#taken.get(unique) ?? 0));
+    } while (this.#taken.has(unique));
+    this.#taken.set(name, known < 0 ? -count : count);
+    this.#taken.set(unique, 1);
     return unique;
   }
 
@@ -74,19 +83,23 @@ export class Names {
 
   #enter(): void {
     if (!this.#later) return;
-    this.reserve(this.#later());
+    this.#later((name) => this.#taken.set(name, RESERVED));
     this.#later = undefined;
-    for (const name of this.#kept) this.#reserved.delete(name);
+    for (const name of this.#kept) this.#taken.set(name, -RESERVED);
   }
 }
 
 /** Of everything that flows through a graph. */
-export function* valueNames({ inputs, initializers, nodes }: Graph): Iterable<string> {
-  for (const { name } of inputs) yield name;
-  for (const { value } of initializers) yield value.name;
-  for (const { outputs } of nodes) for (const { name } of outputs) yield name;
+export function valueNames({ inputs, initializers, nodes }: Graph): Source {
+  return (call) => {
+    for (const { name } of inputs) call(name);
+    for (const { value } of initializers) call(value.name);
+    for (const { outputs } of nodes) for (const { name } of outputs) call(name);
+  };
 }
 
-export function* nodeNames({ nodes }: Graph): Iterable<string> {
-  for (const { name } of nodes) yield name;
+export function nodeNames({ nodes }: Graph): Source {
+  return (call) => {
+    for (const { name } of nodes) call(name);
+  };
 }

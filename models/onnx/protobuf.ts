@@ -13,10 +13,17 @@ import type { Tensor } from './dtype.ts';
 import { DTYPES } from './dtype.ts';
 import { externalLocation } from './external-data.ts';
 import type { Attribute, Graph, Initializer, Node, Value } from './graph.ts';
-import type { AttributeProtoSchema, NodeProtoSchema, TensorProtoSchema, ValueInfoProtoSchema } from './onnx_pb.ts';
+import type {
+  AttributeProtoSchema,
+  NodeProtoSchema,
+  TensorProtoSchema,
+  TypeProto,
+  ValueInfoProtoSchema,
+} from './onnx_pb.ts';
 import {
   AttributeProto_AttributeType as AttributeType,
   ModelProtoSchema,
+  TypeProtoSchema,
   TensorProto_DataLocation,
 } from './onnx_pb.ts';
 import { isUnknown } from './shapes.ts';
@@ -45,6 +52,8 @@ export interface WriteOptions {
  * @throws RefereeError `InvalidModel` for a weight outside `weightsRoot`
  */
 export function writeModel(graph: Graph, { weightsRoot = '/' }: WriteOptions = {}): Uint8Array {
+  const types = new Types();
+  const toValueInfo = (value: Value): ValueInit => ({ name: value.name, type: types.of(value) });
   const model = create(ModelProtoSchema, {
     irVersion: IR_VERSION,
     producerName: 'referee',
@@ -72,8 +81,20 @@ function domainsOf(graph: Graph): string[] {
   return [...new Set(['', ...graph.nodes.map((node) => node.domain)])];
 }
 
+/** Types of values, each made once: thousands of values share some hundred of them. */
+class Types {
+  readonly #known = new Map<string, TypeProto>();
+
+  of(value: Value): TypeProto {
+    const key = `${value.dtype} ${value.shape.join()}`;
+    const type = this.#known.get(key) ?? toType(value);
+    this.#known.set(key, type);
+    return type;
+  }
+}
+
 /** A dimension that nothing is known of stays empty; a symbolic one keeps its name. */
-function toValueInfo(value: Value): ValueInit {
+function toType(value: Value): TypeProto {
   const dim = value.shape.map((size) => ({
     value:
       typeof size === 'number'
@@ -83,7 +104,7 @@ function toValueInfo(value: Value): ValueInit {
           : { case: 'dimParam' as const, value: size },
   }));
   const tensorType = { elemType: DTYPES[value.dtype].onnx, shape: { dim } };
-  return { name: value.name, type: { value: { case: 'tensorType', value: tensorType } } };
+  return create(TypeProtoSchema, { value: { case: 'tensorType', value: tensorType } });
 }
 
 function toInitializer({ value, data, external }: Initializer, weightsRoot: string): TensorInit {

@@ -108,7 +108,7 @@ function sameAttributes(a: Attributes, b: Attributes): boolean {
 
 function sameAttribute(a: Attribute, b: Attribute): boolean {
   if (a === b) return true;
-  if (a.type === 'tensor' || b.type === 'tensor') return a.type === b.type && sameTensor(a.value, b.value);
+  if (a.type === 'tensor' && b.type === 'tensor') return sameTensor(a.value, b.value);
   if (a.type !== b.type) return false;
   const [left, right] = [[a.value].flat(), [b.value].flat()];
   // 0 and -0 are different numbers.

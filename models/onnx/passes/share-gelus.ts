@@ -39,14 +39,15 @@ function isExact(node: Node): boolean {
 
 /** Every x of which the graph computes Phi(x). */
 function distributed({ nodes, initializers }: Graph): Value[] {
+  const sigmoids = nodes.filter(({ op }) => op === 'HardSigmoid');
+  if (sigmoids.length === 0) return [];
   const makers = producers(nodes);
   const constants = new Map(initializers.map(({ value, data }) => [value, data]));
   const isRoot = (value: Value | undefined): boolean => {
     const data = value && constants.get(value);
     return data?.shape.length === 0 && Math.abs(Number(data.data[0]) - Math.SQRT1_2) < 1e-3;
   };
-  return nodes.flatMap((node) => {
-    if (node.op !== 'HardSigmoid') return [];
+  return sigmoids.flatMap((node) => {
     const attributes = new AttributeReader(node.attributes, node.name);
     if (attributes.float('alpha', 0.2) !== HALVES.alpha || attributes.float('beta', 0.5) !== HALVES.beta) return [];
     const erf = makers.get(node.inputs[0]!);

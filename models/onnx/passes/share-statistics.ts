@@ -31,12 +31,10 @@ export function shareStatistics(graph: Graph): Graph {
 }
 
 /** Node that only needs statistics -> the node before it that has them, by name. */
-function donorsOf({ nodes, outputs }: Graph): Map<string, string> {
-  const read = new Set<Value>(outputs);
-  for (const node of nodes) for (const input of node.inputs) if (input) read.add(input);
+function donorsOf(graph: Graph): Map<string, string> {
   const known = new Map<Value, Map<string, Node>>();
   const donors = new Map<string, string>();
-  for (const node of nodes) {
+  for (const node of graph.nodes) {
     const [x] = node.inputs;
     if (node.op !== 'LayerNormalization' || x?.dtype !== 'float32') continue;
     const settings = settingsOf(node, x);
@@ -44,9 +42,13 @@ function donorsOf({ nodes, outputs }: Graph): Map<string, string> {
     known.set(x, others);
     const other = others.get(settings);
     if (!other) others.set(settings, node);
-    else if (!read.has(node.outputs[0]!)) donors.set(node.name, other.name);
+    else if (!isRead(node.outputs[0]!, graph)) donors.set(node.name, other.name);
   }
   return donors;
+}
+
+function isRead(value: Value, { nodes, outputs }: Graph): boolean {
+  return outputs.includes(value) || nodes.some(({ inputs }) => inputs.includes(value));
 }
 
 function settingsOf(node: Node, x: Value): string {
