@@ -37,6 +37,11 @@ export interface Weight {
   readonly external: ByteRange;
 }
 
+interface SymbolSource {
+  readonly value: Value;
+  readonly axis: number;
+}
+
 export class GraphBuilder {
   readonly name: string;
   readonly #inputs: Value[] = [];
@@ -50,7 +55,10 @@ export class GraphBuilder {
   readonly #contents = new Contents();
   readonly #sharedConstants = new Map<string, Value>();
   readonly #weights = new Map<string, Value>();
-  readonly #symbolSources = new Map<string, { readonly value: Value; readonly axis: number }>();
+  /** Symbol -> the first value that has an axis of this size. */
+  readonly #symbolSources = new Map<string, SymbolSource>();
+  /** Values that were not yet looked through for symbols: few graphs ask for one after they were built. */
+  #unread: Value[] = [];
 
   constructor(name: string) {
     this.name = name;
@@ -263,12 +271,12 @@ export class GraphBuilder {
 
   /** One symbolic dimension as an int64 vector of length 1: its factors are read from values that have such an axis. */
   #dimVector(dim: string): Value {
-    const whole = this.#symbolSources.get(dim);
+    const whole = this.#sourceOf(dim);
     if (whole) return this.#axisSize(whole.value, whole.axis);
     const factors = dim.split('*').map((factor): Value => {
       const number = Number(factor);
       if (Number.isInteger(number)) return this.int64([number]);
-      const source = this.#symbolSources.get(factor);
+      const source = this.#sourceOf(factor);
       if (!source)
         throw new RefereeError('InvalidModel', `graph ${this.name}: no value has an axis of size "${factor}"`);
       return this.#axisSize(source.value, source.axis);
@@ -302,7 +310,7 @@ export class GraphBuilder {
   }
 
   #add(node: Node): readonly Value[] {
-    for (const output of node.outputs) this.#noteSymbols(output);
+    for (const output of node.outputs) this.#unread.push(output);
     this.#nodes.push(node);
     this.#contents.follow(node);
     return node.outputs;
@@ -330,7 +338,7 @@ export class GraphBuilder {
 
   #open(value: Value): Value {
     this.#inputs.push(value);
-    this.#noteSymbols(value);
+    this.#unread.push(value);
     return value;
   }
 
@@ -354,11 +362,15 @@ export class GraphBuilder {
     return new RefereeError('InvalidModel', `graph ${this.name}: two values have the name ${quoted(name)}`);
   }
 
-  #noteSymbols(value: Value): void {
-    for (const [axis, dim] of value.shape.entries()) {
-      if (typeof dim === 'number' || this.#symbolSources.has(dim)) continue;
-      if (isUnknown(dim) || dim === dimProduct([dim])) this.#symbolSources.set(dim, { value, axis });
+  #sourceOf(symbol: string): SymbolSource | undefined {
+    for (const value of this.#unread) {
+      for (const [axis, dim] of value.shape.entries()) {
+        if (typeof dim === 'number' || this.#symbolSources.has(dim)) continue;
+        if (isUnknown(dim) || dim === dimProduct([dim])) this.#symbolSources.set(dim, { value, axis });
+      }
     }
+    this.#unread = [];
+    return this.#symbolSources.get(symbol);
   }
 
   #path(name: string): string {

@@ -75,6 +75,7 @@ export class Contents {
   follow(node: Node): void {
     const [value] = node.outputs;
     if (!value || node.outputs.length > 1) return;
+    for (const input of node.inputs) if (input && !this.isKnown(input)) return;
     const made = smallResult(node, value, this.constant);
     if (made) this.note(value, made);
   }

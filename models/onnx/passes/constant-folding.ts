@@ -30,6 +30,7 @@ export function foldConstants(graph: Graph): Graph {
 
 function fromConstants(node: Node, value: Value, outputs: number, b: GraphBuilder): Tensor | undefined {
   if (outputs !== 1 || !isStatic(value.shape)) return undefined;
+  if (node.inputs.some((input) => input && !b.knowsContents(input))) return undefined;
   const tensors = node.inputs.map((input) => input && b.constantOf(input));
   if (tensors.length === 0 || node.inputs.some((input, at) => input && !tensors[at])) return undefined;
   const given = tensors.reduce((total, tensor) => total + (tensor?.data.length ?? 0), 0);

@@ -113,7 +113,7 @@ export class Rewriting {
     this.#visited = old;
     this.#node = old;
     this.#readsTheSame = true;
-    if (!old.inputs.some((input) => input && this.#renewed.has(input))) return old;
+    if (this.#renewed.size === 0 || !old.inputs.some((input) => input && this.#renewed.has(input))) return old;
     this.#node = { ...old, inputs: old.inputs.map((input) => input && this.renewed(input)) };
     this.#readsTheSame = old.inputs.every((input, at) => !input || this.#isLike(this.#node.inputs[at]!, input));
     return this.#node;
@@ -121,6 +121,7 @@ export class Rewriting {
 
   /** Leaves it, with what stands for its outputs. */
   end(outputs: readonly Value[]): void {
+    if (outputs === this.#visited.outputs) return;
     this.#visited.outputs.forEach((output, at) => this.becomes(output, outputs[at]!));
   }
 
