@@ -12,7 +12,8 @@ import { inferNode } from './infer.ts';
 import type { Inferred } from './infer/rule.ts';
 import { Names, nodeNames, valueNames } from './names.ts';
 import type { Dim, Shape } from './shapes.ts';
-import { dimProduct, isUnknown, sameShape } from './shapes.ts';
+import { sameShape } from './shapes.ts';
+import { SymbolSources } from './symbol-sources.ts';
 
 /** Constants up to this many elements are shared when their contents are equal. */
 const SHARED_CONSTANT_ELEMENTS = 64;
@@ -37,11 +38,6 @@ export interface Weight {
   readonly external: ByteRange;
 }
 
-interface SymbolSource {
-  readonly value: Value;
-  readonly axis: number;
-}
-
 export class GraphBuilder {
   readonly name: string;
   readonly #inputs: Value[] = [];
@@ -55,10 +51,7 @@ export class GraphBuilder {
   readonly #contents = new Contents();
   readonly #sharedConstants = new Map<string, Value>();
   readonly #weights = new Map<string, Value>();
-  /** Symbol -> the first value that has an axis of this size. */
-  readonly #symbolSources = new Map<string, SymbolSource>();
-  /** Values that were not yet looked through for symbols: few graphs ask for one after they were built. */
-  #unread: Value[] = [];
+  readonly #symbols = new SymbolSources();
 
   constructor(name: string) {
     this.name = name;
@@ -271,12 +264,12 @@ export class GraphBuilder {
 
   /** One symbolic dimension as an int64 vector of length 1: its factors are read from values that have such an axis. */
   #dimVector(dim: string): Value {
-    const whole = this.#sourceOf(dim);
+    const whole = this.#symbols.of(dim);
     if (whole) return this.#axisSize(whole.value, whole.axis);
     const factors = dim.split('*').map((factor): Value => {
       const number = Number(factor);
       if (Number.isInteger(number)) return this.int64([number]);
-      const source = this.#sourceOf(factor);
+      const source = this.#symbols.of(factor);
       if (!source)
         throw new RefereeError('InvalidModel', `graph ${this.name}: no value has an axis of size "${factor}"`);
       return this.#axisSize(source.value, source.axis);
@@ -310,7 +303,7 @@ export class GraphBuilder {
   }
 
   #add(node: Node): readonly Value[] {
-    for (const output of node.outputs) this.#unread.push(output);
+    for (const output of node.outputs) this.#symbols.add(output);
     this.#nodes.push(node);
     this.#contents.follow(node);
     return node.outputs;
@@ -338,7 +331,7 @@ export class GraphBuilder {
 
   #open(value: Value): Value {
     this.#inputs.push(value);
-    this.#unread.push(value);
+    this.#symbols.add(value);
     return value;
   }
 
@@ -360,17 +353,6 @@ export class GraphBuilder {
 
   #doubled(name: string): RefereeError {
     return new RefereeError('InvalidModel', `graph ${this.name}: two values have the name ${quoted(name)}`);
-  }
-
-  #sourceOf(symbol: string): SymbolSource | undefined {
-    for (const value of this.#unread) {
-      for (const [axis, dim] of value.shape.entries()) {
-        if (typeof dim === 'number' || this.#symbolSources.has(dim)) continue;
-        if (isUnknown(dim) || dim === dimProduct([dim])) this.#symbolSources.set(dim, { value, axis });
-      }
-    }
-    this.#unread = [];
-    return this.#symbolSources.get(symbol);
   }
 
   #path(name: string): string {

@@ -102,7 +102,8 @@ function sameAttributes(a: Attributes, b: Attributes): boolean {
   if (a === b) return true;
   const names = Object.keys(a);
   return (
-    names.length === Object.keys(b).length && names.every((name) => name in b && sameAttribute(a[name]!, b[name]!))
+    names.length === Object.keys(b).length &&
+    names.every((name) => Object.hasOwn(b, name) && sameAttribute(a[name]!, b[name]!))
   );
 }
 

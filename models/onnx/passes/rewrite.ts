@@ -8,6 +8,9 @@ import { GraphBuilder } from '../builder.ts';
 import type { Graph, Initializer, Node, Value } from '../graph.ts';
 import { sameShape } from '../shapes.ts';
 
+/** What a pass sees of both graphs while it visits a node. */
+export type Rewriting = Pick<Walk, 'b' | 'maker' | 'readers' | 'makesOutput' | 'keep'>;
+
 /** Replacements of a node's outputs, or undefined to keep the node. Its inputs are values of the new graph. */
 export type Visit = (node: Node, rewriting: Rewriting) => readonly Value[] | undefined;
 
@@ -21,19 +24,19 @@ export interface RewriteOptions {
 export function rewrite(graph: Graph, visit: Visit, options: RewriteOptions = {}): Graph {
   const { operators, initializer: replace } = options;
   if (operators && !replace && !graph.nodes.some(({ op }) => operators.has(op))) return graph;
-  const rewriting = new Rewriting(graph);
-  const { b } = rewriting;
+  const walk = new Walk(graph);
+  const { b } = walk;
   for (const input of graph.inputs) b.keepInput(input);
   for (const initializer of graph.initializers) {
-    rewriting.becomes(initializer.value, replace?.(initializer, b) ?? b.keepInitializer(initializer));
+    walk.becomes(initializer.value, replace?.(initializer, b) ?? b.keepInitializer(initializer));
   }
   for (const old of graph.nodes) {
-    const node = rewriting.begin(old);
-    const outputs = (!operators || operators.has(old.op)) && visit(node, rewriting);
-    rewriting.end(outputs || rewriting.keep(node));
+    const node = walk.begin(old);
+    const outputs = (!operators || operators.has(old.op)) && visit(node, walk);
+    walk.end(outputs || walk.keep(node));
   }
   for (const output of graph.outputs) {
-    const value = rewriting.renewed(output);
+    const value = walk.renewed(output);
     if (value.name === output.name) b.outputAsNamed(value);
     else b.output(output.name, value);
   }
@@ -41,8 +44,8 @@ export function rewrite(graph: Graph, visit: Visit, options: RewriteOptions = {}
   return isSame(built, graph) ? graph : built;
 }
 
-/** What a pass sees of the graphs, the old one and the one that is being built, while it visits a node. */
-export class Rewriting {
+/** The old graph and the one that is being built, node by node. */
+class Walk {
   /** The graph that is being built. */
   readonly b: GraphBuilder;
   readonly #old: Graph;
