@@ -1,8 +1,8 @@
 /**
- * @file Walks a graph from inputs to outputs and builds it anew; a pass says which nodes become something else. A node of
- * which neither it nor what it reads has changed stays the same object, and so do its outputs; behind a change everything
- * is inferred again, so what one node's rewriting tells about shapes reaches the nodes that read it. A graph in which
- * nothing changes is returned itself.
+ * @file Walks a graph from inputs to outputs and builds it anew; a pass says which nodes become something else. A node that
+ * nothing happens to stays the same object. So do the outputs of one that reads other values of the same types and shapes;
+ * everything else is inferred again, so what one node's rewriting tells about shapes reaches the nodes behind it. A graph
+ * in which nothing changes is returned itself.
  */
 import { GraphBuilder } from '../builder.ts';
 import type { Graph, Initializer, Node, Value } from '../graph.ts';
