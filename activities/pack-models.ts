@@ -21,7 +21,14 @@ import type { AlignmentOptions } from '../models/packs/graphs.ts';
 import { PackGraphs, type GraphRequest } from '../models/packs/pack-graphs.ts';
 import type { Kernels } from '../models/packs/kernels.ts';
 import type { PackParts } from '../models/packs/parts.ts';
-import type { Device, DeviceStats, ProviderName, Session, SessionOptions } from '../models/runtime/device.ts';
+import type {
+  Device,
+  DeviceStats,
+  MemoryMode,
+  ProviderName,
+  Session,
+  SessionOptions,
+} from '../models/runtime/device.ts';
 import { runLanes } from './batching.ts';
 import { groupByAdjoint, joinLanes, selectLanes, type LaneGroup } from './lane-adjoints.ts';
 
@@ -104,7 +111,8 @@ export class PackModels implements SearchModels {
     const { textEncoder } = this.parts;
     const context = (pick: (prompt: LanePrompt) => Float32Array): Tensor =>
       float([lanes, textEncoder.tokens, textEncoder.config.hidden_size], concatenate(prompts.map(pick)));
-    const sessions = await this.#load('guidance', { kind: 'guidance' });
+    // An arena of its own would lie idle beside the alignment's for most of a step.
+    const sessions = await this.#load('guidance', { kind: 'guidance' }, 'small');
     const feeds: Feeds = {
       noisy: float([lanes, ...this.latentShape], noisy),
       timesteps: float([lanes], timesteps),
@@ -246,8 +254,8 @@ export class PackModels implements SearchModels {
   }
 
   /** Sessions of a graph, one per device. */
-  #load(name: string, graph: GraphRequest): Promise<readonly Session[]> {
-    const options = { name, weightsRoot: '/' };
+  #load(name: string, graph: GraphRequest, memory: MemoryMode = 'fast'): Promise<readonly Session[]> {
+    const options = { name, weightsRoot: '/', memory };
     return remembered(this.#sessions, name, async () =>
       loadAll(this.#devices, writeModel(this.#graphs.take(graph)), options),
     );

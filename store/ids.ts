@@ -9,7 +9,7 @@ import { asItemId, asRunId } from './layout.ts';
 import type { ItemId, RunId } from './layout.ts';
 
 /** Raised whenever the same inputs begin to give another image: ids change, nothing old is taken for new. */
-export const CONTRACT_VERSION = 3;
+export const CONTRACT_VERSION = 4;
 
 /** Everything that determines an image, options resolved. */
 export interface ItemContent {

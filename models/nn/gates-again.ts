@@ -5,7 +5,7 @@
  * Chen et al. 2016, arXiv 1604.06174). For onnxruntime's CPU provider, on finished graphs.
  */
 import type { Graph, Node, Value } from '../onnx/graph.ts';
-import { float, producers } from '../onnx/graph.ts';
+import { float, producers, readersOf } from '../onnx/graph.ts';
 
 /** Elements of one image from which on its gates are made again: 4 MB, below which they cost little memory and more time. */
 const LARGE = 2 ** 20;
@@ -67,14 +67,6 @@ function gatesOf(graph: Graph, elements: number): Gate[] {
 /** Elements of everything but the batch; 0 where a size is open. */
 function elementsOfImage({ shape }: Value): number {
   return shape.slice(1).reduce<number>((product, size) => (typeof size === 'number' ? product * size : 0), 1);
-}
-
-function readersOf({ nodes }: Graph): Map<Value, Node[]> {
-  const readers = new Map<Value, Node[]>();
-  for (const node of nodes) {
-    for (const input of new Set(node.inputs)) if (input) readers.set(input, [...(readers.get(input) ?? []), node]);
-  }
-  return readers;
 }
 
 /** Another momentum, which only training reads: onnxruntime makes equal nodes one. */

@@ -57,6 +57,7 @@ export interface Graph {
   readonly name: string;
   /** Version of ONNX's operator set. */
   readonly opset: number;
+  /** One that is an initializer as well has its value by default, and is no constant: a run may give another. */
   readonly inputs: readonly Value[];
   readonly outputs: readonly Value[];
   readonly initializers: readonly Initializer[];
@@ -148,4 +149,18 @@ export function producers(nodes: readonly Node[]): Map<Value, Node> {
   const made = new Map<Value, Node>();
   for (const node of nodes) for (const output of node.outputs) made.set(output, node);
   return made;
+}
+
+/** value -> the nodes that read it, each once, in their order. */
+export function readersOf({ nodes }: Pick<Graph, 'nodes'>): Map<Value, Node[]> {
+  const readers = new Map<Value, Node[]>();
+  for (const node of nodes) {
+    for (const input of new Set(node.inputs)) {
+      if (!input) continue;
+      const known = readers.get(input);
+      if (known) known.push(node);
+      else readers.set(input, [node]);
+    }
+  }
+  return readers;
 }

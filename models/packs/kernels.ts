@@ -10,6 +10,7 @@ import { makeGatesAgain } from '../nn/gates-again.ts';
 import { lowerForWebgpu } from '../nn/lower-for-webgpu.ts';
 import { lowerGroupNorms } from '../nn/lower-group-norm.ts';
 import type { OwnAdjoint } from '../nn/own-adjoint.ts';
+import { leaveWeightsAsTheyLie } from '../nn/weights-as-they-lie.ts';
 import type { GraphBuilder } from '../onnx/builder.ts';
 import type { Graph, Node } from '../onnx/graph.ts';
 import { optimise } from '../onnx/passes/optimise.ts';
@@ -29,7 +30,10 @@ export function adjointRules(
 
 /** What is rewritten after differentiation, when everything that is computed twice can be shared. */
 export function finished(graph: Graph, kernels: Kernels): Graph {
-  if (kernels === 'cpu') return makeGatesAgain(optimise(foldUpsampling(lowerGroupNorms(graph, 'kernels'))));
+  if (kernels === 'cpu') {
+    const optimised = optimise(foldUpsampling(lowerGroupNorms(graph, 'kernels')));
+    return leaveWeightsAsTheyLie(makeGatesAgain(optimised));
+  }
   const lowered = lowerGroupNorms(graph, 'sums');
   return optimise(kernels === 'webgpu' ? lowerForWebgpu(lowered) : lowered);
 }

@@ -101,7 +101,7 @@ async function answerCall(state: DeviceState, call: DeviceCall): Promise<Answer>
 
 async function load(
   state: DeviceState,
-  { model, name, weightsRoot }: Extract<DeviceCall, { kind: 'load' }>,
+  { model, options: { name, weightsRoot, memory } }: Extract<DeviceCall, { kind: 'load' }>,
 ): Promise<Answers['load']> {
   const start = performance.now();
   const { provider, settings, profiles } = state;
@@ -109,6 +109,7 @@ async function load(
     ...settings,
     provider,
     ...(weightsRoot === undefined ? {} : { weightsRoot }),
+    ...(memory && { memory }),
     ...(profiles && { profile: profiles.prefix(state.loaded + 1) }),
   });
   let session: InferenceSession;

@@ -7,9 +7,14 @@ import type { Tensor } from '../onnx/dtype.ts';
 /** Execution providers of onnxruntime that referee knows how to ask for. */
 export type ProviderName = 'cpu' | 'cuda' | 'tensorrt' | 'webgpu' | 'dml' | 'coreml';
 
+/** How much memory onnxruntime may keep between runs: `fast` keeps its arena, `small` gives everything back. */
+export type MemoryMode = 'fast' | 'small';
+
 export interface SessionOptions {
   /** Name in statistics and errors. */
   readonly name: string;
+  /** Default: that of the device. */
+  readonly memory?: MemoryMode;
   /**
    * Folder that the locations of external data are relative to. Give it for graphs that were built here only: with "/"
    * a graph may read any file. Without it, external data is refused.

@@ -6,11 +6,11 @@ import { availableParallelism } from 'node:os';
 
 import { RefereeError, quoted } from '../../errors.ts';
 import type { Tensor } from '../onnx/dtype.ts';
-import type { Device, DeviceStats, ProviderName, Session, SessionOptions, SessionStats } from './device.ts';
+import type { Device, DeviceStats, MemoryMode, ProviderName, Session, SessionOptions, SessionStats } from './device.ts';
 import { checkFeeds, checkOutputs } from './feeds.ts';
 import { keepFullPrecision } from './full-precision.ts';
 import type { NodePlacement } from './placement.ts';
-import type { Answers, MemoryMode } from './protocol.ts';
+import type { Answers } from './protocol.ts';
 import { DeviceChannel } from './device-channel.ts';
 import { isOutOfMemory, sessionError } from './session-errors.ts';
 
@@ -74,12 +74,10 @@ class NodeDevice implements Device {
     this.threads = threads;
   }
 
-  async load(model: Uint8Array, { name, weightsRoot }: SessionOptions): Promise<Session> {
+  async load(model: Uint8Array, options: SessionOptions): Promise<Session> {
+    const { name } = options;
     const copy = new Uint8Array(model);
-    const answer = await this.#channel.call<'load'>(
-      { kind: 'load', model: copy, name, ...(weightsRoot === undefined ? {} : { weightsRoot }) },
-      [copy.buffer],
-    );
+    const answer = await this.#channel.call<'load'>({ kind: 'load', model: copy, options }, [copy.buffer]);
     this.#count(name, { calls: 0, seconds: 0, loadSeconds: answer.seconds });
     return new NodeSession(this.#channel, { name, provider: this.provider }, answer, (seconds) =>
       this.#count(name, { calls: 1, seconds, loadSeconds: 0 }),

@@ -3,11 +3,8 @@
  */
 import type { ErrorCode } from '../../errors.ts';
 import type { DType, Tensor } from '../onnx/dtype.ts';
-import type { ProviderName } from './device.ts';
+import type { MemoryMode, ProviderName, SessionOptions } from './device.ts';
 import type { NodePlacement } from './placement.ts';
-
-/** How much memory onnxruntime may keep between runs: `fast` keeps its arena, `small` gives everything back. */
-export type MemoryMode = 'fast' | 'small';
 
 /** What the thread is started with. */
 export interface DeviceSettings {
@@ -32,7 +29,7 @@ export interface ValueMetadata {
 }
 
 export type DeviceCall =
-  | { readonly kind: 'load'; readonly model: Uint8Array; readonly name: string; readonly weightsRoot?: string }
+  | { readonly kind: 'load'; readonly model: Uint8Array; readonly options: SessionOptions }
   | {
       readonly kind: 'run';
       readonly session: number;

@@ -3,8 +3,7 @@
  */
 import type { InferenceSession } from 'onnxruntime-node';
 
-import type { ProviderName } from './device.ts';
-import type { MemoryMode } from './protocol.ts';
+import type { MemoryMode, ProviderName } from './device.ts';
 
 export interface SessionSettings {
   readonly provider: ProviderName;

@@ -40,7 +40,7 @@ describe('canonical JSON', () => {
 describe('item ids', () => {
   test('are i and the first 20 digits of the digest of everything that determines the image', () => {
     const text =
-      '{"contract":3,"options":{"method":"search","steps":64},"packDigest":"00","prompt":"a red circle","seed":7}';
+      '{"contract":4,"options":{"method":"search","steps":64},"packDigest":"00","prompt":"a red circle","seed":7}';
     const digest = createHash('sha256').update(text).digest('hex');
     const item: ItemContent = {
       seed: 7,

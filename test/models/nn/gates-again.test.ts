@@ -1,10 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { describe, expect, test } from 'vitest';
-import { z } from 'zod';
 
 import { vjp } from '../../../models/autodiff/differentiate.ts';
 import { silu } from '../../../models/nn/activation.ts';
@@ -13,10 +7,9 @@ import { GraphBuilder } from '../../../models/onnx/builder.ts';
 import type { Tensor } from '../../../models/onnx/dtype.ts';
 import type { Graph } from '../../../models/onnx/graph.ts';
 import * as op from '../../../models/onnx/ops.ts';
-import { writeModel } from '../../../models/onnx/protobuf.ts';
 import { adjointRules, finished } from '../../../models/packs/kernels.ts';
-import { sessionOptions } from '../../../models/runtime/session-settings.ts';
 import { noise } from '../../support/evaluate.ts';
+import { executedNodes } from '../../support/executed-nodes.ts';
 import { runGraph } from '../../support/run-graph.ts';
 
 const CHANNELS = 8;
@@ -79,7 +72,7 @@ describe('gates that are made again', () => {
 
   // The memory is spared only if onnxruntime neither makes the two one nor makes both on the way forth.
   test('are made when the way forth is over, the last one first', async () => {
-    const order = await executed(rematerialised, feeds(1));
+    const order = await executedNodes(rematerialised, feeds(1));
     const again = order.filter((name) => /Sigmoid(_\d+)?\/again/.test(name));
     expect(again).toHaveLength(LAYERS);
     const gates = order.filter((name) => /Sigmoid(_\d+)?$|QuickGelu/.test(name));
@@ -93,28 +86,3 @@ describe('gates that are made again', () => {
     });
   });
 });
-
-const eventsSchema = z.array(z.looseObject({ cat: z.string().optional(), name: z.string().default('') }));
-
-/** Names of the nodes that ran, in their order. */
-async function executed(model: Graph, inputs: Record<string, Tensor>): Promise<string[]> {
-  const folder = await mkdtemp(join(tmpdir(), 'referee-order-'));
-  try {
-    const options = sessionOptions({ provider: 'cpu', threads: 1, memory: 'fast', profile: join(folder, 'order') });
-    const session = await InferenceSession.create(writeModel(model), options);
-    const fed = Object.entries(inputs).map(([name, { data, shape }]) => [
-      name,
-      new OrtTensor('float32', data as Float32Array, shape),
-    ]);
-    await session.run(Object.fromEntries(fed) as Record<string, OrtTensor>);
-    session.endProfiling();
-    await session.release();
-    const [file] = await readdir(folder);
-    const events = eventsSchema.parse(JSON.parse(await readFile(join(folder, file!), 'utf8')));
-    return events.flatMap(({ cat, name }) =>
-      cat === 'Node' && name.endsWith('_kernel_time') ? [name.replace(/_kernel_time$/, '')] : [],
-    );
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
