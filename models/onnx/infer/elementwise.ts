@@ -4,7 +4,7 @@
 import type { DType } from '../dtype.ts';
 import { dtypeOf } from '../dtype.ts';
 import type { Value } from '../graph.ts';
-import type { Dim } from '../shapes.ts';
+import type { Dim, Shape } from '../shapes.ts';
 import { broadcastShapes, dimProduct, dimQuotient, dimSum, formatShape } from '../shapes.ts';
 import type { InferContext, InferRule } from './rule.ts';
 import { axisOf, numbersOf, problem, required, sameType } from './context.ts';
@@ -69,14 +69,20 @@ const where: InferRule = (context) => {
   if (condition.dtype !== 'bool') throw problem(context, `the condition has type ${condition.dtype}, expected bool`);
   sameType(context, [x, y]);
   const shape = broadcastShapes([condition.shape, x.shape, y.shape], context.where);
-  return [{ dtype: x.dtype, shape, dims: shape.length <= 1 ? followChoice(context) : undefined }];
+  return [{ dtype: x.dtype, shape, dims: followChoice(context, shape) }];
 };
 
-/** Elements of shape vectors, chosen by truth values that are known. */
-function followChoice(context: InferContext): readonly Dim[] | undefined {
+/**
+ * Elements of shape vectors, chosen by truth values that are known; `shape` is that of the result. Undefined unless one of
+ * the vectors is known and as long as the result: of contents that are not known no number of elements follows.
+ */
+function followChoice(context: InferContext, shape: Shape): readonly Dim[] | undefined {
+  if (shape.length > 1) return undefined;
+  const [length = 1] = shape;
   const vectors = [0, 1, 2].map((at) => context.dims(required(context, at)));
-  const length = Math.max(...vectors.map((vector) => vector?.length ?? 0));
-  const chosen = Array.from({ length }, (_, at) => {
+  const longest = Math.max(...vectors.map((vector) => vector?.length ?? 0));
+  if (length !== longest) return undefined;
+  const chosen = Array.from({ length: longest }, (_, at) => {
     const [condition, x, y] = vectors.map((vector) => vector?.[vector.length === 1 ? 0 : at]);
     return typeof condition === 'number' ? (condition !== 0 ? x : y) : undefined;
   });

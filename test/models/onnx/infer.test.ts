@@ -125,6 +125,7 @@ describe('sizes that are known at run time only', () => {
     i: int64([2, 2]),
     n: int64([3], []),
   };
+  const TRUE: Tensor = { dtype: 'bool', shape: [1], data: Uint8Array.of(1) };
   const unknown = (shape: Shape): string => shape.map((dim) => (isUnknown(dim) ? '?' : String(dim))).join(' ');
 
   test.each<[string, string, (b: GraphBuilder, x: Value, i: Value, n: Value) => Value]>([
@@ -132,6 +133,22 @@ describe('sizes that are known at run time only', () => {
       'reshape to a vector of the input',
       '? ?',
       (b, x, i) => op.reshapeTo(b, op.slice(b, x, { starts: [0, 0], ends: [1, 1], axes: [0, 1] }), i),
+    ],
+    [
+      'reshape to a choice between sizes of the input',
+      '? ?',
+      (b, x, i) => {
+        const small = op.slice(b, x, { starts: [0, 0], ends: [1, 1], axes: [0, 1] });
+        return op.reshapeTo(b, small, op.where(b, op.greater(b, i, b.int64([1])), i, op.add(b, i, i)));
+      },
+    ],
+    [
+      'reshape to a choice in which one side alone is known, and shorter than the other',
+      '? ?',
+      (b, x, i) => {
+        const small = op.slice(b, x, { starts: [0, 0], ends: [1, 1], axes: [0, 1] });
+        return op.reshapeTo(b, small, b.node('Where', [b.constant(TRUE), b.int64([2]), i])[0]!);
+      },
     ],
     [
       'expand to sizes of the input',
