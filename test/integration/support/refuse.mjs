@@ -11,7 +11,7 @@ if (isMainThread) {
   const { postMessage } = Worker.prototype;
   Worker.prototype.postMessage = function (...message) {
     const { call } = message[0] ?? {};
-    if (call?.kind === 'load' && call.name === asked.get('name')) {
+    if (call?.kind === 'load' && call.options.name === asked.get('name')) {
       const model = refusedModel(call.model, asked.get('how'), asked.get('file'));
       postMessage.call(this, { ...message[0], call: { ...call, model } });
     } else postMessage.apply(this, message);
