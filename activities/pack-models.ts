@@ -254,8 +254,8 @@ export class PackModels implements SearchModels {
   }
 
   /** Sessions of a graph, one per device. */
-  #load(name: string, graph: GraphRequest, memory: MemoryMode = 'fast'): Promise<readonly Session[]> {
-    const options = { name, weightsRoot: '/', memory };
+  #load(name: string, graph: GraphRequest, memory?: MemoryMode): Promise<readonly Session[]> {
+    const options = { name, weightsRoot: '/', ...(memory && { memory }) };
     return remembered(this.#sessions, name, async () =>
       loadAll(this.#devices, writeModel(this.#graphs.take(graph)), options),
     );

@@ -101,15 +101,15 @@ async function answerCall(state: DeviceState, call: DeviceCall): Promise<Answer>
 
 async function load(
   state: DeviceState,
-  { model, options: { name, weightsRoot, memory } }: Extract<DeviceCall, { kind: 'load' }>,
+  { model, options: asked }: Extract<DeviceCall, { kind: 'load' }>,
 ): Promise<Answers['load']> {
   const start = performance.now();
   const { provider, settings, profiles } = state;
+  const { name, weightsRoot } = asked;
   const options = sessionOptions({
     ...settings,
+    ...asked,
     provider,
-    ...(weightsRoot === undefined ? {} : { weightsRoot }),
-    ...(memory && { memory }),
     ...(profiles && { profile: profiles.prefix(state.loaded + 1) }),
   });
   let session: InferenceSession;

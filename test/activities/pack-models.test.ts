@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
 import { COMMON_WINDOWS } from '../../activities/lane-adjoints.ts';
 import { PackModels } from '../../activities/pack-models.ts';
@@ -105,6 +105,16 @@ describe('a lane whose matrices stretch too far for small windows', () => {
     const [expected, found] = [await callAll(models, [far]), await callAll(cut, [far])];
     expect(relativeError(found['gradient']!, expected['gradient']!)).toBeGreaterThan(10 * RTOL_ORDER);
   });
+});
+
+test('guidance alone asks for no arena; every other session has what the device was opened with', async () => {
+  const load = vi.spyOn(devices[1]!, 'load');
+  await callAll(new PackModels(parts, [devices[1]!]), pick(0));
+  const asked = load.mock.calls.map(([, { name, memory }]) => [name, memory]);
+  load.mockRestore();
+  expect(asked).toContainEqual(['guidance', 'small']);
+  expect(asked.length).toBeGreaterThan(2);
+  expect(asked.filter(([, memory]) => memory !== undefined)).toEqual([['guidance', 'small']]);
 });
 
 describe('plans and forms give the same numbers to rounding', () => {
