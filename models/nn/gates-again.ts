@@ -6,6 +6,7 @@
  */
 import type { Graph, Node, Value } from '../onnx/graph.ts';
 import { float, producers, readersOf } from '../onnx/graph.ts';
+import { Names, nodeNames, valueNames } from '../onnx/names.ts';
 
 /** Elements of one image from which on its gates are made again: 4 MB, below which they cost little memory and more time. */
 const LARGE = 2 ** 20;
@@ -21,9 +22,13 @@ const LARGE = 2 ** 20;
 export function makeGatesAgain(graph: Graph, elements = LARGE): Graph {
   const gates = gatesOf(graph, elements);
   if (gates.length === 0) return graph;
-  const fresh = freshNames(graph);
+  const names = new Names();
+  names.reserveLater((call) => {
+    valueNames(graph)(call);
+    nodeNames(graph)(call);
+  });
   const earlier = new Set(gates.flatMap(({ derivative }) => derivative));
-  const behind = new Map(gates.map((gate) => [gate.product, again(gate, fresh)]));
+  const behind = new Map(gates.map((gate) => [gate.product, again(gate, names)]));
   const nodes = graph.nodes.filter((node) => !earlier.has(node)).flatMap((node) => [node, ...(behind.get(node) ?? [])]);
   return { ...graph, nodes };
 }
@@ -72,8 +77,9 @@ function elementsOfImage({ shape }: Value): number {
 /** Another momentum, which only training reads: onnxruntime makes equal nodes one. */
 const OTHER_MOMENTUM = float(0.5);
 
-function again({ scaled, sigmoid, product, derivative }: Gate, fresh: (name: string) => string): Node[] {
+function again({ scaled, sigmoid, product, derivative }: Gate, names: Names): Node[] {
   const made = new Map<Value, Value>();
+  const fresh = (name: string): string => names.unique(`${name}/again`);
   const remade = (node: Node): Node => {
     const outputs = node.outputs.map((output) => ({ ...output, name: fresh(output.name) }));
     node.outputs.forEach((output, at) => made.set(output, outputs[at]!));
@@ -85,18 +91,4 @@ function again({ scaled, sigmoid, product, derivative }: Gate, fresh: (name: str
   });
   const attributes = { ...scaled.attributes, momentum: OTHER_MOMENTUM };
   return [{ ...remade(scaled), attributes }, remade(sigmoid), remade(product), ...derivative.map(reading)];
-}
-
-/** Names that nothing in the graph has yet. */
-function freshNames(graph: Graph): (name: string) => string {
-  const values = [...graph.inputs, ...graph.initializers.map(({ value }) => value)];
-  const taken = new Set(values.map(({ name }) => name));
-  for (const { name, outputs } of graph.nodes)
-    for (const each of [name, ...outputs.map((v) => v.name)]) taken.add(each);
-  return (name) => {
-    let found = `${name}/again`;
-    for (let count = 2; taken.has(found); count += 1) found = `${name}/again_${count}`;
-    taken.add(found);
-    return found;
-  };
 }

@@ -4,9 +4,10 @@
  * no constant: both products read the one that is mapped from the file, and pack a block at a time on the way, which costs
  * little beside many rows. For onnxruntime's CPU provider, on finished graphs.
  */
-import type { Graph, Value } from '../onnx/graph.ts';
+import { elementCount } from '../onnx/dtype.ts';
+import type { Graph } from '../onnx/graph.ts';
 import { readersOf } from '../onnx/graph.ts';
-import type { Dim } from '../onnx/shapes.ts';
+import { dimFactor, isStatic } from '../onnx/shapes.ts';
 
 /** Elements of a weight from which on it matters where it lies: 1 MB. */
 const LARGE = 2 ** 18;
@@ -21,20 +22,14 @@ export function leaveWeightsAsTheyLie(graph: Graph, elements = LARGE): Graph {
   const readers = readersOf(graph);
   const left = graph.initializers.flatMap(({ value, external }) => {
     const products = readers.get(value) ?? [];
-    if (!external || value.shape.length !== 2 || elementsOf(value) < elements || products.length === 0) return [];
+    const { shape } = value;
+    const isLarge = shape.length === 2 && isStatic(shape) && elementCount(shape) >= elements;
+    if (!external || !isLarge || products.length === 0) return [];
     const isRead = products.every(
-      ({ op, inputs, outputs }) => op === 'Gemm' && inputs[1] === value && rowsOf(outputs[0]!.shape[0]!) >= MANY_ROWS,
+      ({ op, inputs, outputs }) =>
+        op === 'Gemm' && inputs[1] === value && dimFactor(outputs[0]!.shape[0]!) >= MANY_ROWS,
     );
     return isRead ? [value] : [];
   });
   return left.length === 0 ? graph : { ...graph, inputs: [...graph.inputs, ...left] };
-}
-
-function elementsOf({ shape }: Value): number {
-  return shape.reduce<number>((product, size) => product * Number(size), 1);
-}
-
-/** At least so many, whatever the symbols stand for: 1028 of "1028*B". */
-function rowsOf(size: Dim): number {
-  return typeof size === 'number' ? size : Number(/^\d+(?=\*)/.exec(size)?.[0] ?? 1);
 }

@@ -43,6 +43,11 @@ export function dimProduct(dims: readonly Dim[]): Dim {
   return toDim({ factor, symbols });
 }
 
+/** The whole number in a dimension: 1028 of "1028*B". */
+export function dimFactor(dim: Dim): number {
+  return toMonomial(dim).factor;
+}
+
 /** a / b where that is exact whatever the symbols stand for, else undefined. */
 export function dimQuotient(a: Dim, b: Dim): Dim | undefined {
   const numerator = toMonomial(a);
