@@ -18,6 +18,7 @@ import type { Tensor } from '../models/onnx/dtype.ts';
 import { elementCount } from '../models/onnx/dtype.ts';
 import { writeModel } from '../models/onnx/protobuf.ts';
 import type { AlignmentOptions } from '../models/packs/graphs.ts';
+import { weightBytes } from '../models/packs/memory.ts';
 import { PackGraphs, type GraphRequest } from '../models/packs/pack-graphs.ts';
 import type { Kernels } from '../models/packs/kernels.ts';
 import type { PackParts } from '../models/packs/parts.ts';
@@ -31,6 +32,7 @@ import type {
 } from '../models/runtime/device.ts';
 import { runLanes } from './batching.ts';
 import { groupByAdjoint, joinLanes, selectLanes, type LaneGroup } from './lane-adjoints.ts';
+import { TextContexts, type TextEncoder } from './text-contexts.ts';
 
 /** How the alignment is computed; see `graphs.ts`. */
 export type Plan =
@@ -59,6 +61,9 @@ export function kernelsOn(provider: ProviderName): Kernels {
   return provider === 'cpu' || provider === 'webgpu' ? provider : 'any';
 }
 
+/** Bytes of weights. */
+const SMALL_ENCODER = 2 ** 26;
+
 type Feeds = Record<string, Tensor>;
 /** What may differ between calls besides the number of cutouts. */
 type Form = Pick<AlignmentOptions, 'adjoint' | 'hasContrast'>;
@@ -76,7 +81,7 @@ export class PackModels implements SearchModels {
   readonly #places: AlignmentOptions['places'];
   readonly #graphs: PackGraphs;
   readonly #sessions = new Map<string, Promise<readonly Session[]>>();
-  readonly #contexts = new Map<string, Promise<Float32Array>>();
+  readonly #contexts: TextContexts;
 
   constructor(parts: PackParts, devices: readonly Device[], settings: ModelsSettings = {}) {
     if (devices.length === 0) throw new RefereeError('Internal', 'models need a device');
@@ -86,6 +91,7 @@ export class PackModels implements SearchModels {
     this.#adjoint = settings.adjoint ?? 'by-lane';
     this.#places = settings.places ?? placesOn(devices[0]!.provider);
     this.#graphs = settings.graphs ?? new PackGraphs(parts, kernelsOn(devices[0]!.provider));
+    this.#contexts = new TextContexts(() => this.#loadTextEncoder());
     this.latentShape = parts.latentShape;
     this.cutoutSize = parts.referee.imageSize;
     this.alphasCumprod = alphasCumprod(parts.scheduler);
@@ -241,16 +247,17 @@ export class PackModels implements SearchModels {
     return { dtype: 'int32', shape: [rows.length, tokens], data };
   }
 
-  /** Text context of token ids, [T, D]. Computed once per text. */
+  /** Text context of token ids, [T, D]. Computed once per text that is in use. */
   encodeText(ids: readonly number[]): Promise<Float32Array> {
-    const key = ids.join(' ');
-    return remembered(this.#contexts, key, () => this.#encode(ids));
+    return this.#contexts.of(ids);
   }
 
-  async #encode(ids: readonly number[]): Promise<Float32Array> {
-    const [session] = await this.#load('encode-text', { kind: 'encode-text' });
-    const input_ids: Tensor = { dtype: 'int64', shape: [1, ids.length], data: BigInt64Array.from(ids, BigInt) };
-    return floats((await session!.run({ input_ids }))['context']);
+  /** On the first device. It stays where it is small, or has memory of its own and steps are short. */
+  async #loadTextEncoder(): Promise<TextEncoder> {
+    const device = this.#devices[0]!;
+    const graph = this.#graphs.take({ kind: 'encode-text' });
+    const session = await device.load(writeModel(graph), { name: 'encode-text', weightsRoot: '/' });
+    return { session, stays: device.provider !== 'cpu' || weightBytes(graph) < SMALL_ENCODER };
   }
 
   /** Sessions of a graph, one per device. */

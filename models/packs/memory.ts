@@ -36,11 +36,7 @@ export function estimateMemory(graph: Graph, sizes: Readonly<Record<string, numb
   const uses = new Map<Value, number>();
   for (const { inputs: read } of nodes) for (const input of read) if (input) uses.set(input, (uses.get(input) ?? 0) + 1);
   const copies = (value: Value): number => (inputs.has(value) ? 1 : (uses.get(value) ?? 1));
-  const weights = graph.initializers.reduce(
-    (sum, { value, external, data }) =>
-      sum + copies(value) * (external ? external.length : DTYPES[data.dtype].bytes * elementCount(data.shape)),
-    0,
-  );
+  const weights = weightBytes(graph, copies);
 
   // A view keeps the memory of what it shows alive.
   const owner = new Map<Value, Value>();
@@ -68,6 +64,15 @@ export function estimateMemory(graph: Graph, sizes: Readonly<Record<string, numb
     for (const value of dying.get(at) ?? []) alive -= bytes(value);
   });
   return { weights, activations: peak };
+}
+
+/** Weights and constants of a graph, bytes; `copies` says how often one of them is counted. */
+export function weightBytes({ initializers }: Graph, copies: (value: Value) => number = () => 1): number {
+  return initializers.reduce(
+    (sum, { value, external, data }) =>
+      sum + copies(value) * (external ? external.length : DTYPES[data.dtype].bytes * elementCount(data.shape)),
+    0,
+  );
 }
 
 function sizeOf(dim: Dim, sizes: Readonly<Record<string, number>>): number {
