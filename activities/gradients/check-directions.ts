@@ -13,7 +13,7 @@ import { byDifferences } from './differences.ts';
 import type { GradientRuns } from './gradient-runs.ts';
 import type { PathMean } from './path-mean.ts';
 import { byPath } from './path-mean.ts';
-import { dot, rootMeanSquare } from './reals.ts';
+import { dot, rootMeanSquare, roundingOfDot } from './reals.ts';
 
 export interface CheckedDirection extends Derivative {
   readonly wrt: string;
@@ -48,7 +48,8 @@ const DEFAULT_DIRECTIONS = 2;
 const DIRECTIONS = 2_000_000;
 
 export async function checkDirections(checking: Checking): Promise<CheckedDirection[]> {
-  const { wrt, point, after, gradients, seed, tolerance, directions = DEFAULT_DIRECTIONS } = checking;
+  const { wrt, point, after, gradients, cotangents, seed, tolerance, directions = DEFAULT_DIRECTIONS } = checking;
+  const leastNoise = leastNoiseOf(cotangents, after);
   const checked: CheckedDirection[] = [];
   for (const [at, name] of wrt.entries()) {
     const x = point.get(name.name)!;
@@ -61,7 +62,7 @@ export async function checkDirections(checking: Checking): Promise<CheckedDirect
     const value = (tensor: Tensor): Promise<number> => valueAt(checking, name.name, tensor);
     for (let direction = 1; direction <= directions; direction += 1) {
       const v = randomTensor(name.dtype, x.shape, seed, DIRECTIONS + at * 1000 + direction);
-      const { usual, noise, ...differences } = await byDifferences({ x, v, gradient, scale, value });
+      const { usual, noise, ...differences } = await byDifferences({ x, v, gradient, scale, value, leastNoise });
       const found = { wrt: name.name, direction, ...differences };
       const verdict = verdictOf(differences, tolerance);
       const gradientAt = verdict === 'agrees' ? undefined : await gradients.along(name, { x, expected: gradient });
@@ -80,6 +81,14 @@ export async function checkDirections(checking: Checking): Promise<CheckedDirect
 async function valueAt({ model, point, cotangents }: Checking, name: string, tensor: Tensor): Promise<number> {
   const outputs = await model.run(Object.fromEntries([...point, [name, tensor]]), [...cotangents.keys()]);
   return [...cotangents].reduce((sum, [output, cotangent]) => sum + dot(cotangent, outputs[output]!).value, 0);
+}
+
+/**
+ * Of a value of the function, by the rounding of the outputs: twice that of their last operation, since the ones before it
+ * round as well.
+ */
+function leastNoiseOf(cotangents: ReadonlyMap<string, Tensor>, outputs: ReadonlyMap<string, Tensor>): number {
+  return 2 * Math.hypot(...[...cotangents].map(([name, cotangent]) => roundingOfDot(cotangent, outputs.get(name)!)));
 }
 
 function verdictOf(

@@ -14,6 +14,11 @@ export interface DifferencesRequest {
   /** Size of an element of x. */
   readonly scale: number;
   readonly value: (x: Tensor) => Promise<number>;
+  /**
+   * Standard deviation of a value that its rounding has at least. Where the direction moves outputs by less than they are
+   * rounded to, all steps may give the same value, and the sweep sees no noise at all. Default 0.
+   */
+  readonly leastNoise?: number;
 }
 
 export interface Derivative {
@@ -74,7 +79,8 @@ interface Row {
   readonly second: number;
 }
 
-export async function byDifferences({ x, v, gradient, scale, value }: DifferencesRequest): Promise<Sweep> {
+export async function byDifferences(request: DifferencesRequest): Promise<Sweep> {
+  const { x, v, gradient, scale, value, leastNoise = 0 } = request;
   const middle = await value(x);
   const found: Row[] = [];
   for (const step of stepsOf(x.dtype)) {
@@ -92,7 +98,7 @@ export async function byDifferences({ x, v, gradient, scale, value }: Difference
   const { step, h, differences, gradient: along, size, second } = found[best]!;
   const usual = Math.max(size, Math.abs(differences), Math.abs(along));
   const relative = (error: number): number => (error === 0 ? 0 : Math.abs(error) / usual);
-  const noise = noiseOf(found);
+  const noise = Math.max(noiseOf(found), leastNoise);
   return {
     gradient: along,
     differences,

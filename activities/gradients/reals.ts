@@ -31,6 +31,17 @@ export function dot(a: Tensor, b: Tensor): { value: number; size: number } {
   return { value, size: Math.sqrt(squares) };
 }
 
+/** Largest relative error of rounding to a type. */
+const UNIT_ROUNDOFF: Partial<Record<DType, number>> = { float16: 2 ** -11, float32: 2 ** -24, float64: 2 ** -53 };
+
+/**
+ * Standard deviation of the inner product of a with b by the rounding of the elements of b to their type, were it uniform
+ * and independent: the least that a computed b can have. Zero for whole numbers.
+ */
+export function roundingOfDot(a: Tensor, b: Tensor): number {
+  return (dot(a, b).size * (UNIT_ROUNDOFF[b.dtype] ?? 0)) / Math.sqrt(3);
+}
+
 export function rootMeanSquare(x: Tensor): number {
   let squares = 0;
   for (const element of realsOf(x)) squares += element ** 2;

@@ -106,3 +106,13 @@ test('weights are moved along a way as well; a wrong gradient by them is found',
   expect(verdicts(right)).toEqual(['agrees', 'agrees']);
   expect(right.directions.map(({ path }) => path !== undefined)).toEqual([true, true]);
 });
+
+test('outputs that rounding holds in place are not taken for free of noise', async () => {
+  const b = new GraphBuilder('held');
+  const x = b.input('x', 'float32', ['N', 8]);
+  // Steps of a float32 at 1 are 1.2e-7: moves of x change few elements, by one of them or not at all.
+  b.output('y', op.addScalar(b, op.mulScalar(b, op.tanh(b, x), 3e-6), 1));
+  const written = await gradientOf(b.build(), ['x']);
+  const report = await checkGradient(written, { dims: { N: 2 }, directions: 10 });
+  expect(verdicts(report)).not.toContain('differs');
+});
