@@ -26,7 +26,7 @@ function kinked(kinks: number, random: Random): Kinked {
   const along = Array.from({ length: SIZE }, () => random.normal());
   const weights = Array.from({ length: kinks }, () => random.normal());
   const places = Array.from({ length: kinks }, () => 4 * random.normal());
-  const at = (x: Tensor): number => realsOf(x).reduce((sum: number, element, i) => sum + along[i]! * element, 0);
+  const at = (x: Tensor): number => along.reduce((total, element, i) => total + element * realsOf(x)[i]!, 0);
   const sum = (of: (distance: number) => number, place: number): number =>
     weights.reduce((total, weight, i) => total + weight * of(place - places[i]!), 0);
   return {
