@@ -39,10 +39,9 @@ try {
       const directions = await check(written, at);
       for (const { verdict } of directions) right[verdict] += 1;
       const scaled = { ...written, bytes: writeModel(withScaledNode(written.result, random)) };
-      for (const [index, { verdict, gradient }] of (await check(scaled, at)).entries()) {
-        const { gradient: expected, differences } = directions[index]!;
-        const usual = Math.max(Math.abs(differences), Math.abs(expected), Math.abs(gradient));
-        if (Math.abs(gradient - expected) >= WRONG_BY * usual) wrong[verdict] += 1;
+      for (const [index, { verdict, gradient, differences, error }] of (await check(scaled, at)).entries()) {
+        const usual = error === 0 ? Infinity : Math.abs(gradient - differences) / error;
+        if (Math.abs(gradient - directions[index]!.gradient) >= WRONG_BY * usual) wrong[verdict] += 1;
       }
     }
     console.log(`${kind.padEnd(14)} right: ${line(right)}    wrong: ${line(wrong)}`);

@@ -36,10 +36,10 @@ async function gradientOf(graph: Graph, wrt: readonly string[]): Promise<Written
 /** The report of a file in which `change` has had its way. */
 function checkChanged(
   written: WrittenGradient,
-  change: (node: Node) => Node,
+  change: (node: Node) => Node | readonly Node[],
   options: GradientCheckOptions = {},
 ): Promise<GradientCheckReport> {
-  const nodes = written.result.nodes.map(change);
+  const nodes = written.result.nodes.flatMap(change);
   return checkGradient({ ...written, bytes: writeModel({ ...written.result, nodes }) }, options);
 }
 
@@ -105,6 +105,18 @@ test('weights are moved along a way as well; a wrong gradient by them is found',
   const right = await checkGradient(written, { dims: { N: 5 } });
   expect(verdicts(right)).toEqual(['agrees', 'agrees']);
   expect(right.directions.map(({ path }) => path !== undefined)).toEqual([true, true]);
+  // On the kink the rule's gradient is zero, which no factor changes.
+  const raised = (node: Node): Node | readonly Node[] => {
+    const [gradient] = node.outputs;
+    if (gradient?.name !== 'gradient.w') return node;
+    const before = { ...gradient, name: 'before' };
+    return [
+      { ...node, outputs: [before] },
+      { name: 'raised', op: 'Exp', domain: '', inputs: [before], outputs: [gradient], attributes: {} },
+    ];
+  };
+  const wrong = await checkChanged(written, raised, { dims: { N: 5 } });
+  expect(verdicts(wrong)).toEqual(['differs', 'differs']);
 });
 
 test('outputs that rounding holds in place are not taken for free of noise', async () => {
