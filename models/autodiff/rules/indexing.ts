@@ -113,7 +113,9 @@ const oneHot: Rule = ({ node, inputs: [indices, depth], g }, b) => [
   undefined,
   undefined,
   () => {
-    const [hot] = b.node('OneHot', [indices, depth, b.int64([0, 1])], node.attributes);
+    // onnxruntime has kernels for few combinations of types.
+    const wholes = [indices, depth].map((value) => op.cast(b, value, 'int64'));
+    const [hot] = b.node('OneHot', [...wholes, b.int64([0, 1])], node.attributes);
     const total = (value: Value): Value => op.reshape(b, op.reduceSum(b, value, { keepdims: false }), [1]);
     const on = total(keepWhere(b, op.cast(b, hot!, 'bool'), g));
     return op.concat(b, [op.sub(b, total(g), on), on], 0);
