@@ -2,7 +2,7 @@
  * @file Our reader and our gradients against the conformance suite of ONNX's own backends, in the versions of a decade of
  * exporters: what is read, what comes out of a graph that went through reader, passes and writer, what its gradient is.
  *
- * Usage: npm run check:suite -- [--cache folder] [--only text] [--version 1.17.0] [--seconds 60] [--processes 2] [--json file]
+ * Usage: npm run check:suite -- [--cache folder] [--only text] [--version 1.17.0] [--seconds 180] [--processes 2] [--json file]
  *
  * Prints a table in Markdown, then every case that onnxruntime runs as recorded and we refuse or get wrong. Exit code 1:
  * numbers that differ, or an error that is no refusal.
@@ -24,7 +24,7 @@ const { values: flags } = parseArgs({
     cache: { type: 'string', default: join(homedir(), '.cache', 'referee', 'suite') },
     only: { type: 'string', default: '' },
     version: { type: 'string' },
-    seconds: { type: 'string', default: '60' },
+    seconds: { type: 'string', default: '180' },
     processes: { type: 'string', default: '2' },
     json: { type: 'string' },
   },

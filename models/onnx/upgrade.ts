@@ -11,8 +11,8 @@ import type { UpgradeStep } from './upgrade/step.ts';
 
 /** Before 7, arithmetic broadcasts by attributes. */
 export const OLDEST_OPSET = 7;
-/** Sets 22 and 23 add operators and element types, and change nothing that we know. */
-export const NEWEST_OPSET = 23;
+/** The newest that onnxruntime reads. Sets from 22 on add operators and element types, and change nothing that we know. */
+export const NEWEST_OPSET = 26;
 
 const STEPS: ReadonlyMap<string, readonly UpgradeStep[]> = new Map([
   ...Object.entries(normalisationUpgrades),

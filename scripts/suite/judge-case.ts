@@ -147,7 +147,8 @@ async function gradientOf({
   const isReal = ({ dtype }: Value): boolean => hasDifferences(dtype);
   const feeds = feedsOf(session, set)!;
   const of = graph.outputs.filter(isReal);
-  const wrt = graph.inputs.filter((value) => isReal(value) && feeds.get(value.name)!.data.length > 0);
+  const reals = graph.inputs.filter((value) => isReal(value) && feeds.get(value.name)!.data.length > 0);
+  const wrt = of.length === 0 ? [] : await movable(session, reals, feeds);
   if (of.length === 0 || wrt.length === 0) return { is: 'none' };
   const names = (values: readonly Value[]): string[] => values.map(({ name }) => name);
   try {
@@ -163,8 +164,9 @@ async function gradientOf({
       }),
     );
     let verdict: Outcome['gradient'] = { is: 'unclear' };
-    // Recorded inputs are often whole numbers, where kinks and jumps are: then the point beside it counts.
-    for (const point of [feeds, beside(feeds, wrt)]) {
+    // Recorded inputs are often whole numbers, where kinks and jumps are, or so large that a tanh has no slope: then other
+    // points count.
+    for (const point of [feeds, beside(feeds, wrt), beside(feeds, wrt, 0.25)]) {
       const gradients = await GradientRuns.open(inProcess(sessions), written, {
         ...{ feeds: point, weights: new Map(), cotangents },
       });
@@ -195,11 +197,28 @@ async function gradientOf({
   }
 }
 
-/** The real inputs moved by a tenth of their usual size. */
-function beside(feeds: Tensors, wrt: readonly Value[]): Tensors {
+/** Those that may be other numbers: not a scale that decides sizes, nor a ratio that only zero stands for inference. */
+async function movable(session: Session, reals: readonly Value[], feeds: Tensors): Promise<Value[]> {
+  const shapesOf = async (point: Tensors): Promise<string> =>
+    JSON.stringify(Object.values(await session.run(Object.fromEntries(point))).map(({ shape }) => shape));
+  const expected = await shapesOf(feeds);
+  const found: Value[] = [];
+  for (const value of reals) {
+    const isSame = await shapesOf(beside(feeds, [value])).then(
+      (shapes) => shapes === expected,
+      () => false,
+    );
+    if (isSame) found.push(value);
+  }
+  return found;
+}
+
+/** The real inputs made smaller by `factor`, then moved by a tenth of their usual size. */
+function beside(feeds: Tensors, wrt: readonly Value[], factor = 1): Tensors {
   const point = new Map(feeds);
   wrt.forEach(({ name, dtype }, at) => {
-    const x = feeds.get(name)!;
+    const given = feeds.get(name)!;
+    const x = moved(given, given, factor - 1);
     point.set(name, moved(x, randomTensor(dtype, x.shape, 0, 3_000_000 + at), 0.1 * (rootMeanSquare(x) || 1)));
   });
   return point;
