@@ -9,7 +9,7 @@ import { checkDirections } from '../../activities/gradients/check-directions.ts'
 import { randomTensor } from '../../activities/gradients/check-inputs.ts';
 import { hasDifferences } from '../../activities/gradients/differences.ts';
 import { GradientRuns } from '../../activities/gradients/gradient-runs.ts';
-import { moved, rootMeanSquare } from '../../activities/gradients/reals.ts';
+import { moved, realsOf, rootMeanSquare } from '../../activities/gradients/reals.ts';
 import { isRefereeError } from '../../errors.ts';
 import { differentiated } from '../../models/autodiff/grad.ts';
 import type { Tensor } from '../../models/onnx/dtype.ts';
@@ -19,6 +19,7 @@ import { readModel, writeModel } from '../../models/onnx/protobuf.ts';
 import type { Session } from '../../models/runtime/device.ts';
 import { inProcess, load } from './runtime.ts';
 import { differenceOf, readDataSets } from './tensors.ts';
+import { withWholesFixed } from './fix-wholes.ts';
 
 /** One line each where there is more to say than the word. */
 export interface Verdict<Word extends string> {
@@ -33,6 +34,8 @@ export interface Outcome {
   readonly read: Verdict<'read' | 'refused' | 'bug'>;
   /** What our reader, passes and writer made of it, in onnxruntime: only where `stock` agrees. */
   readonly outputs: Verdict<'agree' | 'differ' | 'skipped'>;
+  /** Whether whole numbers among the inputs were made constants, since our reader wants to know them: axes, sizes. */
+  readonly isFixed?: boolean;
   /** By all real inputs of all real outputs. `refused`: by name, in one line; `none`: nothing real goes in or comes out. */
   readonly gradient: Verdict<'agrees' | 'differs' | 'unclear' | 'refused' | 'bug' | 'none' | 'skipped'>;
 }
@@ -42,6 +45,15 @@ type Tensors = ReadonlyMap<string, Tensor>;
 export async function judgeCase(folder: string): Promise<Outcome> {
   const bytes = new Uint8Array(await readFile(join(folder, 'model.onnx')));
   const sets = await readDataSets(folder);
+  const outcome = await judge(folder, bytes, sets);
+  if (outcome.stock.is !== 'agrees' || outcome.read.is !== 'refused') return outcome;
+  const fixed = withWholesFixed(bytes, sets);
+  if (!fixed) return outcome;
+  const again = await judge(folder, fixed.bytes, fixed.sets);
+  return again.read.is === 'read' && again.stock.is === 'agrees' ? { ...again, isFixed: true } : outcome;
+}
+
+async function judge(folder: string, bytes: Uint8Array, sets: DataSets): Promise<Outcome> {
   const sessions: Session[] = [];
   try {
     const { stock, session } = await stockOf(bytes, sets, sessions);
@@ -146,8 +158,14 @@ async function gradientOf({
 }: Differentiating): Promise<Outcome['gradient']> {
   const isReal = ({ dtype }: Value): boolean => hasDifferences(dtype);
   const feeds = feedsOf(session, set)!;
-  const of = graph.outputs.filter(isReal);
-  const reals = graph.inputs.filter((value) => isReal(value) && feeds.get(value.name)!.data.length > 0);
+  const isFinite = (tensor: Tensor | undefined): boolean =>
+    tensor !== undefined && realsOf(tensor).every(Number.isFinite);
+  const of = graph.outputs.filter(
+    (value) => isReal(value) && isFinite(set.outputs[session.outputNames.indexOf(value.name)]),
+  );
+  const reals = graph.inputs.filter(
+    (value) => isReal(value) && feeds.get(value.name)!.data.length > 0 && isFinite(feeds.get(value.name)),
+  );
   const wrt = of.length === 0 ? [] : await movable(session, reals, feeds);
   if (of.length === 0 || wrt.length === 0) return { is: 'none' };
   const names = (values: readonly Value[]): string[] => values.map(({ name }) => name);

@@ -16,6 +16,7 @@ const COLUMNS: readonly (readonly [string, Counted])[] = [
   ['cases', () => true],
   ['onnxruntime as recorded', ({ stock }) => stock.is === 'agrees'],
   ['of these read', isRun(({ read }) => read.is === 'read')],
+  ['with axes and sizes as constants', isRun(({ isFixed }) => isFixed === true)],
   ['refused', isRun(({ read }) => read.is === 'refused')],
   ['outputs agree', isRun(({ outputs }) => outputs.is === 'agree')],
   ['outputs differ', isRun(({ outputs }) => outputs.is === 'differ')],

@@ -66,12 +66,18 @@ export function differenceOf(found: Tensor | undefined, expected: Tensor): strin
     if (Number.isFinite(b[at])) largest = Math.max(largest, Math.abs(b[at]!));
   }
   for (let at = 0; at < b.length; at += 1) {
-    const isSame = Object.is(a[at], b[at]) || a[at] === b[at];
+    const isSame =
+      Object.is(a[at], b[at]) ||
+      a[at] === b[at] ||
+      (isEndless(a[at]!) && isEndless(b[at]!) && a[at]! > 0 === b[at]! > 0);
     if (isSame || Math.abs(a[at]! - b[at]!) <= relative * Math.abs(b[at]!) + absolute * largest) continue;
     return `element ${at} of ${b.length} is ${a[at]}, expected ${b[at]}`;
   }
   return undefined;
 }
+
+/** Masks are written as infinities or as the largest number of the type. */
+const isEndless = (x: number): boolean => Math.abs(x) > 3.4e38;
 
 function numbersOf(tensor: Tensor): ArrayLike<number> {
   return tensor.dtype === 'bfloat16' ? Array.from(tensor.data as Uint16Array, fromBfloat16) : realsOf(tensor);
