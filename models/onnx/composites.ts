@@ -8,6 +8,8 @@ import { problem } from './composites/composite.ts';
 import { croppingComposites } from './composites/cropping.ts';
 import { lossComposites } from './composites/losses.ts';
 import { normalisationComposites } from './composites/normalisation.ts';
+import { scatteringComposites } from './composites/scattering.ts';
+import { spectralComposites } from './composites/spectra.ts';
 import type { Value } from './graph.ts';
 import { AttributeReader } from './graph.ts';
 
@@ -16,6 +18,8 @@ const COMPOSITES: ReadonlyMap<string, Composite> = new Map([
   ...Object.entries(croppingComposites),
   ...Object.entries(lossComposites),
   ...Object.entries(normalisationComposites),
+  ...Object.entries(scatteringComposites),
+  ...Object.entries(spectralComposites),
 ]);
 
 /** Operators that are read so. */

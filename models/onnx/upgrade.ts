@@ -4,6 +4,7 @@
  */
 import type { GraphBuilder, NamedNode } from './builder.ts';
 import { AttributeReader } from './graph.ts';
+import { convolutionUpgrades } from './upgrade/convolution.ts';
 import { firstSetUpgrades } from './upgrade/first-sets.ts';
 import { normalisationUpgrades } from './upgrade/normalisation.ts';
 import { samplingUpgrades } from './upgrade/sampling.ts';
@@ -17,7 +18,8 @@ export const NEWEST_OPSET = 26;
 
 /** Oldest first, also of an operator that several tables know. */
 const STEPS = new Map<string, readonly UpgradeStep[]>();
-for (const table of [firstSetUpgrades, normalisationUpgrades, samplingUpgrades, settingUpgrades]) {
+const TABLES = [firstSetUpgrades, convolutionUpgrades, normalisationUpgrades, samplingUpgrades, settingUpgrades];
+for (const table of TABLES) {
   for (const [name, steps] of Object.entries(table)) STEPS.set(name, [...(STEPS.get(name) ?? []), ...steps]);
 }
 

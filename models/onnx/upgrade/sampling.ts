@@ -48,12 +48,14 @@ const resize: UpgradeStep = {
     const numbers = b.constantOf(scales);
     const factors = numbers && Array.from(numbers.data as Float32Array, Number);
     const isNearest = context.attributes.string('mode', 'nearest') === 'nearest';
-    if (!isNearest || !factors?.some((factor) => factor < 1)) return resized;
-    const [shrinking, growing] = [Math.min, Math.max].map((part) =>
-      b.constant(float32(factors.map((factor) => part(factor, 1)))),
+    if (!isNearest || factors?.every((factor) => factor >= 1)) return resized;
+    const [shrinking, growing] = (['Min', 'Max'] as const).map((part) =>
+      factors
+        ? b.constant(float32(factors.map((factor) => (part === 'Min' ? Math.min : Math.max)(factor, 1))))
+        : b.node(part, [scales, b.scalar(1)])[0]!,
     );
     const shrunk = { ...resized.attributes, nearest_mode: text('ceil') };
-    if (factors.every((factor) => factor <= 1)) return { ...resized, attributes: shrunk };
+    if (factors?.every((factor) => factor <= 1)) return { ...resized, attributes: shrunk };
     const [small] = b.node('Resize', [node.inputs[0], undefined, shrinking], shrunk);
     return { ...resized, inputs: [small, undefined, growing] };
   },
@@ -62,9 +64,9 @@ const resize: UpgradeStep = {
 /** Scales that are left out by an empty tensor, beside sizes. */
 const emptyScales: UpgradeStep = {
   until: Infinity,
-  apply: (node, { b }) => {
+  apply: (node) => {
     const [x, region, scales, sizes] = node.inputs;
-    const isEmpty = scales !== undefined && sizes !== undefined && b.constantOf(scales)?.data.length === 0;
+    const isEmpty = scales !== undefined && sizes !== undefined && scales.shape[0] === 0;
     return isEmpty ? { ...node, inputs: [x, region, undefined, sizes] } : node;
   },
 };
