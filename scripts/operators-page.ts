@@ -17,7 +17,6 @@ const NOTES: Readonly<Record<string, string>> = {
   Dropout: 'inference: the identity',
   GRU: `${RECURRENT}; both \`linear_before_reset\``,
   GlobalMaxPool: SHARED,
-  GridSample: 'images of two axes',
   LSTM: `${RECURRENT}; no peepholes, no \`input_forget\``,
   LpPool: 'with `ceil_mode` the spatial sizes must be known',
   Max: 'the first of equal inputs gets the cotangent',

@@ -177,6 +177,33 @@ const cases: [string, number, GraphInit][] = [
       ['', '', 'sizes'],
     ),
   ],
+  ...(
+    [
+      ['output_shape', [intsAttribute('output_shape', [7, 8])]],
+      ['output_shape beyond all windows', [intsAttribute('output_shape', [9, 8])]],
+      ['SAME_UPPER', [textAttribute('auto_pad', 'SAME_UPPER')]],
+      ['SAME_LOWER', [textAttribute('auto_pad', 'SAME_LOWER')]],
+    ] as [string, AttributeInit[]][]
+  ).map(([name, attributes]): [string, number, GraphInit] => [
+    `ConvTranspose by ${name}`,
+    17,
+    one(
+      'ConvTranspose',
+      [...attributes, intsAttribute('strides', [3, 2])],
+      {
+        initializer: [
+          {
+            ...floats(
+              'w',
+              Array.from({ length: 48 }, (_, at) => Math.sin(at)),
+            ),
+            dims: [4n, 1n, 4n, 3n],
+          },
+        ],
+      },
+      ['w'],
+    ),
+  ]),
   [
     'Split with sizes, of which one part is not read',
     11,
