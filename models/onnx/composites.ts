@@ -27,11 +27,15 @@ export function compositeOperators(): readonly string[] {
   return [...COMPOSITES.keys()];
 }
 
+/** A small file may hold many operators that are made of many. */
+const MOST_NODES = 500_000;
+
 /** The outputs of the node under the names that it brings, if it is a composite; undefined for any other. */
 export function takeApart(b: GraphBuilder, node: NamedNode): Value[] | undefined {
   const composite = COMPOSITES.get(node.op);
   if (!composite) return undefined;
   const where = `node ${node.name} (${node.op})`;
+  if (b.nodes.length > MOST_NODES) throw problem({ where }, `the graph has grown to more than ${MOST_NODES} nodes`);
   const made = b.scope(node.name.replace(/^\//, ''), () =>
     composite({
       b,

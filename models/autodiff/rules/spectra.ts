@@ -12,6 +12,9 @@ import type { Rule, RuleTable } from '../rule.ts';
 import { missingRule } from '../rule.ts';
 import { sizesOf } from '../sizes.ts';
 
+/** The weights of more frequencies would be a constant of megabytes. */
+const MOST_STEPS = 2 ** 16;
+
 /** The first elements along an axis, or zeros behind them: as many as `size`, a vector of one. */
 function fitted(b: GraphBuilder, x: Value, axis: number, size: Value): Value {
   const missing = op.sub(b, size, sizesOf(b, x, [axis]));
@@ -47,6 +50,7 @@ const dft: Rule = ({ node, inputs: [x], outputs: [y], optional, attributes, g },
     if (isHalf && isInverse) {
       const steps = y.shape[axis];
       if (typeof steps !== 'number') throw missingRule(node, 0, 'its length must be known');
+      if (steps > MOST_STEPS) throw missingRule(node, 0, `found a length of ${steps}, expected at most ${MOST_STEPS}`);
       const bins = Math.floor(steps / 2) + 1;
       const [half] = b.node('DFT', [g, undefined, at], { onesided: int(1) });
       const weighted = op.mul(b, half!, weights(b, g, { bins, length: steps, behind: rank - 1 - axis }));

@@ -2,13 +2,13 @@
  * @file Attention(Q, K, V) = softmax(softcap(Q K^T scale) + bias) V over heads, with a cache of earlier keys and values,
  * and the rotation of queries and keys by their places.
  */
-import { dtypeOf, int64 } from '../dtype.ts';
+import { dtypeOf } from '../dtype.ts';
 import type { DType } from '../dtype.ts';
 import type { Value } from '../graph.ts';
 import { formatShape } from '../shapes.ts';
 import * as op from '../ops.ts';
 import type { Composite, CompositeContext, CompositeTable } from './composite.ts';
-import { knownSize, problem, withRank } from './composite.ts';
+import { knownSize, problem, sequence, withRank } from './composite.ts';
 
 /** [B, T, heads * size] to [B, heads, T, size]; with four axes as it is. */
 function byHeads(context: CompositeContext, x: Value, attribute: string): Value {
@@ -32,7 +32,7 @@ function sizes({ b }: CompositeContext, x: Value, from: number, to: number): Val
 function places(context: CompositeContext, x: Value, axis: number): Value {
   const { b } = context;
   const dim = x.shape[axis]!;
-  if (typeof dim === 'number') return b.constant(int64(Array.from({ length: dim }, (_, at) => at)));
+  if (typeof dim === 'number') return sequence(b, dim);
   const size = op.squeeze(b, sizes(context, x, axis, axis + 1), [0]);
   return op.range(b, b.scalar(0, 'int64'), size, b.scalar(1, 'int64'));
 }

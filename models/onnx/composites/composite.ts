@@ -5,6 +5,7 @@
 import type { GraphBuilder, NamedNode } from '../builder.ts';
 import type { AttributeReader, Value } from '../graph.ts';
 import { RefereeError } from '../../../errors.ts';
+import * as op from '../ops.ts';
 import { formatShape } from '../shapes.ts';
 
 export interface CompositeContext {
@@ -44,4 +45,13 @@ export function knownSize(context: CompositeContext, value: Value, axis: number)
   const size = value.shape[axis];
   if (typeof size === 'number') return size;
   throw problem(context, `axis ${axis} of ${formatShape(value.shape)} must be known`);
+}
+
+/** Longer lists are made at run time: a file of a few bytes may ask for any length. */
+const MOST_WRITTEN = 4096;
+
+/** 0, `step`, 2 `step` ... as many as `count`, int64. */
+export function sequence(b: GraphBuilder, count: number, step = 1): Value {
+  if (count <= MOST_WRITTEN) return b.int64(Array.from({ length: Math.max(0, count) }, (_, at) => at * step));
+  return op.range(b, b.scalar(0, 'int64'), b.scalar(count * step, 'int64'), b.scalar(step, 'int64'));
 }

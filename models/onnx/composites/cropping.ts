@@ -30,7 +30,7 @@ const centerCropPad: Composite = (context) => {
     // Of an odd difference the larger half is at the end.
     const difference = Number(asked[at]) - Number(x.shape[axis]);
     begins[axis] = Math.trunc(difference / 2);
-    ends[axis] = difference - begins[axis]!;
+    ends[axis] = difference - begins[axis];
   });
   return [op.pad(b, x, [...begins, ...ends])];
 };

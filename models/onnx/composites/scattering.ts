@@ -2,15 +2,13 @@
  * @file Pieces put in place: patches of an image that overlap, and new entries of a cache.
  */
 import { elementCount } from '../dtype.ts';
-import type { Tensor } from '../dtype.ts';
 import type { Value } from '../graph.ts';
-import { int64 } from '../dtype.ts';
 import { isStatic, normalAxis } from '../shapes.ts';
 import * as op from '../ops.ts';
 import type { Composite, CompositeContext, CompositeTable } from './composite.ts';
-import { knownSize, problem, withRank } from './composite.ts';
+import { knownSize, problem, sequence, withRank } from './composite.ts';
 
-/** Larger patches would be written out as a matrix of gigabytes. */
+/** Larger patches would need a matrix of gigabytes. */
 const MOST_TAPS = 2 ** 12;
 
 function numbersOf(context: CompositeContext, at: number): readonly number[] {
@@ -41,10 +39,12 @@ const col2Im: Composite = (context) => {
   const extents = kernel.map((size, axis) => (size - 1) * dilations[axis]! + 1);
   const spans = image.map((size, axis) => size + pads[axis]! + pads[axis + kernel.length]! - extents[axis]!);
   const windows = spans.map((span, axis) => Math.floor(span / strides[axis]!) + 1);
+  if (windows.some((count) => count < 1)) throw problem(context, 'its blocks do not fit the image');
   const apart = op.reshapeTo(b, x, b.int64([-1, taps, ...windows]));
-  const kernels: Tensor = { dtype: 'float32', shape: [taps, 1, ...kernel], data: new Float32Array(taps * taps) };
-  for (let tap = 0; tap < taps; tap += 1) kernels.data[tap * taps + tap] = 1;
-  const added = op.convTranspose(b, apart, op.cast(b, b.constant(kernels, 'taps'), x.dtype), undefined, {
+  // Made at run time: as a constant it would be written once for every such node.
+  const [unit] = b.node('EyeLike', [op.expandTo(b, b.scalar(0, x.dtype), b.int64([taps, taps]))]);
+  const kernels = op.reshapeTo(b, unit!, b.int64([taps, 1, ...kernel]));
+  const added = op.convTranspose(b, apart, kernels, undefined, {
     strides,
     dilations,
     pads,
@@ -71,7 +71,7 @@ const tensorScatter: Composite = (context) => {
       value,
       cache.shape.flatMap((_, other) => (other === at ? [] : [other])),
     );
-  const own = column(b.constant(int64(Array.from({ length: count }, (_, at) => at))), axis);
+  const own = column(sequence(b, count), axis);
   const starts = optional(2);
   const places = starts ? op.add(b, column(op.cast(b, starts, 'int64'), 0), own) : own;
   const mode = attributes.string('mode', 'linear');

@@ -6,7 +6,7 @@ import type { Value } from '../graph.ts';
 import { int } from '../graph.ts';
 import * as op from '../ops.ts';
 import type { Composite, CompositeContext, CompositeTable } from './composite.ts';
-import { knownSize, problem, withRank } from './composite.ts';
+import { knownSize, problem, sequence, withRank } from './composite.ts';
 
 /** a0 - a1 cos(2 pi n / N) + a2 cos(4 pi n / N), N one less where the window is symmetric. */
 const window =
@@ -32,7 +32,7 @@ function beginnings(context: CompositeContext, signal: Value, length: number, st
   const size = signal.shape[1]!;
   if (typeof size === 'number') {
     const count = Math.max(0, Math.floor((size - length) / step) + 1);
-    return b.int64(Array.from({ length: count }, (_, at) => at * step));
+    return sequence(b, count, step);
   }
   const whole = op.squeeze(b, b.node('Shape', [signal], { start: int(1), end: int(2) })[0]!, [0]);
   const end = op.add(b, whole, b.scalar(1 - length, 'int64'));
@@ -55,7 +55,7 @@ const stft: Composite = (context) => {
   if (step === undefined || step < 1 || length === undefined || length < 1) {
     throw problem(context, 'its step and the length of its pieces must be known');
   }
-  const own = b.int64(Array.from({ length }, (_, at) => at));
+  const own = sequence(b, length);
   const places = op.add(b, op.unsqueeze(b, beginnings(context, signal, length, step), [1]), own);
   const pieces = op.gather(b, signal, places, 1);
   const weighted = weights ? op.mul(b, pieces, op.unsqueeze(b, weights, [1])) : pieces;
