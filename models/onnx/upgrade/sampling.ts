@@ -7,7 +7,7 @@ import { float32 } from '../dtype.ts';
 import { text } from '../graph.ts';
 import { isStatic, normalAxis } from '../shapes.ts';
 import type { UpgradeContext, UpgradeStep, UpgradeTable } from './step.ts';
-import { givenInput, without } from './step.ts';
+import { givenInput, withAttribute, without } from './step.ts';
 
 /** Places as sets 7 to 10 computed them: by division alone, rounded down. */
 function asymmetric(node: NamedNode, scales: NamedNode['inputs'][number], { attributes }: UpgradeContext): NamedNode {
@@ -116,8 +116,15 @@ const gridSample: UpgradeStep = {
   },
 };
 
+/** Regions began half a pixel later. */
+const roiAlign: UpgradeStep = {
+  until: 16,
+  apply: (node) => withAttribute(node, 'coordinate_transformation_mode', text('output_half_pixel')),
+};
+
 export const samplingUpgrades: UpgradeTable = {
   Upsample: [upsample],
   Resize: [resize, emptyScales, proportions],
   GridSample: [gridSample],
+  RoiAlign: [roiAlign],
 };

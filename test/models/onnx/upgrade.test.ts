@@ -357,6 +357,17 @@ describe('operators of the first sets', () => {
   });
 });
 
+test.each([10, 16])('RoiAlign of set %i places its regions as onnxruntime does', async (opset) => {
+  const initializer = [
+    { ...floats('regions', [0, 0, 2, 1.5, 0.4, 0.2, 1.7, 1]), dims: [2n, 4n] },
+    wholes('images', [1, 0]),
+  ];
+  const attributes = [intAttribute('output_height', 2), intAttribute('output_width', 3)];
+  const bytes = foreignModel(one('RoiAlign', attributes, { initializer }, ['regions', 'images']), { opset });
+  const [theirs, ours] = [await runModel(bytes, { x: X }, ['y']), await runGraph(readModel(bytes), { x: X }, ['y'])];
+  expectClose(ours['y'], theirs['y']!, { rtol: 1e-6, atol: 1e-6 });
+});
+
 describe('conditions and functions', () => {
   const branch = (opType: string): GraphInit => ({
     node: [{ opType, input: ['x'], output: ['inside'] }],
