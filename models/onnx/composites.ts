@@ -28,7 +28,7 @@ export function compositeOperators(): readonly string[] {
 }
 
 /** A small file may hold many operators that are made of many. */
-const MOST_NODES = 500_000;
+const MOST_NODES = 100_000;
 
 /** The outputs of the node under the names that it brings, if it is a composite; undefined for any other. */
 export function takeApart(b: GraphBuilder, node: NamedNode): Value[] | undefined {

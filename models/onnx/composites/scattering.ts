@@ -3,6 +3,7 @@
  */
 import { elementCount } from '../dtype.ts';
 import type { Value } from '../graph.ts';
+import { int } from '../graph.ts';
 import { isStatic, normalAxis } from '../shapes.ts';
 import * as op from '../ops.ts';
 import type { Composite, CompositeContext, CompositeTable } from './composite.ts';
@@ -95,12 +96,7 @@ const cumProd: Composite = (context) => {
   const axis = normalAxis(numbersOf(context, 1)[0] ?? 0, x.shape.length, where);
   const count = knownSize(context, x, axis);
   if (count < 1 || count > MOST_FACTORS) throw problem(context, `${count} factors, expected 1 to ${MOST_FACTORS}`);
-  const parts = op.split(
-    b,
-    x,
-    Array.from({ length: count }, () => 1),
-    axis,
-  );
+  const parts = b.node('Split', [x], { axis: int(axis), num_outputs: int(count) }, count);
   const isReversed = attributes.int('reverse', 0) === 1;
   const ordered = isReversed ? [...parts].reverse() : parts;
   const products: Value[] = [];

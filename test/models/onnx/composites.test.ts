@@ -167,6 +167,7 @@ const CASES: readonly Case[] = [
     open: ['0.0', '0.1'],
   },
   { name: 'all so far', op: 'CumProd', opset: 26, inputs: [random([2, 4], 1), int64([1], [])], fixed: [1] },
+  { name: 'more than a hundred', op: 'CumProd', opset: 26, inputs: [random([130], 1), int64([0], [])], fixed: [1] },
   {
     name: 'all that follow',
     op: 'CumProd',
