@@ -4,6 +4,8 @@
 import { NON_DIFFERENTIABLE } from '../models/autodiff/non-differentiable.ts';
 import { differentiableOperators } from '../models/autodiff/registry.ts';
 import { REFUSED } from '../models/autodiff/rules/quantisation.ts';
+import { compositeOperators } from '../models/onnx/composites.ts';
+import { NEWEST_OPSET, OLDEST_OPSET } from '../models/onnx/upgrade.ts';
 import { MOST_STEPS } from '../models/autodiff/rules/recurrent.ts';
 
 const RECURRENT =
@@ -14,10 +16,11 @@ const SHARED = 'equal extremes share the cotangent';
 /** What a rule does not do, or does where derivatives do not exist. */
 const NOTES: Readonly<Record<string, string>> = {
   AveragePool: 'with `ceil_mode` the spatial sizes must be known',
+  ConvTranspose: 'with `output_shape` the spatial sizes must be known',
+  DFT: 'real numbers from half of their frequencies: at most 65536 of them',
   Dropout: 'inference: the identity',
   GRU: `${RECURRENT}; both \`linear_before_reset\``,
   GlobalMaxPool: SHARED,
-  GridSample: 'images of two axes',
   LSTM: `${RECURRENT}; no peepholes, no \`input_forget\``,
   LpPool: 'with `ceil_mode` the spatial sizes must be known',
   Max: 'the first of equal inputs gets the cotangent',
@@ -29,6 +32,7 @@ const NOTES: Readonly<Record<string, string>> = {
   ReduceMax: SHARED,
   ReduceMin: SHARED,
   ReduceProd: 'right with zeros among the factors',
+  Resize: 'no `tf_crop_and_resize`',
   ScatterElements: '`reduction` none or add',
   ScatterND: '`reduction` none or add',
 };
@@ -43,12 +47,17 @@ export function operatorsPage(): string {
   return [
     '# Operators and their gradients',
     '',
-    'Operators of ONNX that have a gradient rule, in operator sets 7 to 23; older spellings are read as the newest (Upsample as Resize). Each is held against PyTorch and against central',
+    `Operators of ONNX that have a gradient rule, in operator sets ${OLDEST_OPSET} to ${NEWEST_OPSET}; older spellings are read as the newest (Upsample as Resize). Each is held against PyTorch and against central`,
     'differences by the tests. `referee grad <model> --list` says which nodes of a file stand in the way. This page is written by `tsx scripts/docs.ts`.',
     '',
     '| operator | limits and choices |',
     '| --- | --- |',
     ...rules,
+    '',
+    `Taken apart into these while a file is read: ${[...compositeOperators()]
+      .sort()
+      .map((name) => `\`${name}\``)
+      .join(', ')}.`,
     '',
     'A gradient ends quietly, with zero, at operators whose derivative is zero or whose results are no real numbers:',
     '',

@@ -6,6 +6,7 @@ import { missingRules } from '../../models/autodiff/missing-rules.ts';
 import type { MissingRule } from '../../models/autodiff/missing-rules.ts';
 import { NON_DIFFERENTIABLE } from '../../models/autodiff/non-differentiable.ts';
 import { differentiableOperators } from '../../models/autodiff/registry.ts';
+import { compositeOperators } from '../../models/onnx/composites.ts';
 import type { DescribedValue, ModelDescription } from '../../models/onnx/describe-model.ts';
 import { describeModel } from '../../models/onnx/describe-model.ts';
 import type { Graph, Value } from '../../models/onnx/graph.ts';
@@ -84,7 +85,7 @@ function countOperators({ nodes }: ModelDescription): Record<string, number> {
 
 /** By operator alone. */
 function withoutRule({ nodes }: ModelDescription): MissingRule[] {
-  const known = new Set([...differentiableOperators(), ...NON_DIFFERENTIABLE.keys()]);
+  const known = new Set([...differentiableOperators(), ...NON_DIFFERENTIABLE.keys(), ...compositeOperators()]);
   return nodes
     .filter(({ op, domain }) => domain !== '' || !known.has(op))
     .map(({ name, op, domain }) => {

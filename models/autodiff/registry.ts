@@ -21,6 +21,7 @@ import { reductionRules } from './rules/reduction.ts';
 import { resizeRules } from './rules/resize.ts';
 import { rnnRules } from './rules/rnn.ts';
 import { softmaxRules } from './rules/softmax.ts';
+import { spectralRules } from './rules/spectra.ts';
 import { unaryRules } from './rules/unary.ts';
 import type { Rule } from './rule.ts';
 
@@ -45,6 +46,7 @@ const RULES: ReadonlyMap<string, Rule> = new Map([
   ...Object.entries(resizeRules),
   ...Object.entries(rnnRules),
   ...Object.entries(softmaxRules),
+  ...Object.entries(spectralRules),
   ...Object.entries(unaryRules),
 ]);
 

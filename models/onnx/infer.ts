@@ -3,28 +3,34 @@
  * the contents of constants and of shape vectors; it returns one entry per output.
  */
 import { RefereeError } from '../../errors.ts';
+import { detectionRules } from './infer/detection.ts';
 import { elementwiseRules } from './infer/elementwise.ts';
 import { indexingRules } from './infer/indexing.ts';
 import { movementRules } from './infer/movement.ts';
 import { productRules } from './infer/products.ts';
 import { quantisationRules } from './infer/quantisation.ts';
+import { randomRules } from './infer/random.ts';
 import { recurrentRules } from './infer/recurrent.ts';
 import { reductionRules } from './infer/reduction.ts';
 import { checkInferred } from './infer/result.ts';
 import type { InferContext, Inferred, InferRule } from './infer/rule.ts';
 import { samplingRules } from './infer/sampling.ts';
 import { shapeRules } from './infer/shape.ts';
+import { spectralRules } from './infer/spectra.ts';
 
 const RULES: ReadonlyMap<string, InferRule> = new Map([
+  ...Object.entries(detectionRules),
   ...Object.entries(elementwiseRules),
   ...Object.entries(indexingRules),
   ...Object.entries(movementRules),
   ...Object.entries(productRules),
   ...Object.entries(quantisationRules),
+  ...Object.entries(randomRules),
   ...Object.entries(recurrentRules),
   ...Object.entries(reductionRules),
   ...Object.entries(samplingRules),
   ...Object.entries(shapeRules),
+  ...Object.entries(spectralRules),
 ]);
 
 /** Operators that inference knows. */

@@ -4,6 +4,7 @@
 import { RefereeError, quoted } from '../../errors.ts';
 import type { GraphBuilder, NamedNode } from './builder.ts';
 import type { Value } from './graph.ts';
+import { takeApart } from './composites.ts';
 import { AttributeReader } from './graph.ts';
 import { constantTensor } from './infer/shape.ts';
 import type { FunctionInliner } from './inline-functions.ts';
@@ -84,7 +85,8 @@ export class NodeReader {
 
   #append(node: NamedNode, proto: NodeProto, where: string): Value[] {
     try {
-      return this.#b.namedNode(upgradeNode(this.#b, this.#options.inliner.opsetOf(proto) ?? this.#options.opset, node));
+      const upgraded = upgradeNode(this.#b, this.#options.inliner.opsetOf(proto) ?? this.#options.opset, node);
+      return takeApart(this.#b, upgraded) ?? this.#b.namedNode(upgraded);
     } catch (error) {
       // Rules of inference trust the number and rank of their inputs.
       if (!(error instanceof TypeError || error instanceof RangeError)) throw error;

@@ -9,6 +9,7 @@ import type { Attributes, Value } from '../../models/onnx/graph.ts';
 import { float, int, ints, text } from '../../models/onnx/graph.ts';
 import * as op from '../../models/onnx/ops.ts';
 import type { Dim, Shape } from '../../models/onnx/shapes.ts';
+import { MORE_CASES } from './operator-cases-more.ts';
 
 export interface CaseContext {
   readonly b: GraphBuilder;
@@ -323,8 +324,9 @@ const CASES: Record<string, Case> = {
     return [op.resize(c.b, x, [x.shape[0]!, x.shape[1]!, 7, 5])];
   },
   GridSample: (c) => {
-    const batch = c.dim();
-    return [op.gridSample(c.b, c.input([batch, c.dim(), c.dim(), c.dim()]), c.input([batch, c.dim(), c.dim(), 2]))];
+    const [batch, places] = [c.dim(), c.dims(2 + c.below(2))];
+    const images = c.input([batch, c.dim(), ...places.map(() => c.dim())]);
+    return [op.gridSample(c.b, images, c.input([batch, ...places, places.length]))];
   },
   AffineGrid: (c) =>
     c.below(2)
@@ -400,7 +402,7 @@ const CASES: Record<string, Case> = {
 };
 
 /** Operator -> its case. */
-export const OPERATOR_CASES: ReadonlyMap<string, Case> = new Map(Object.entries(CASES));
+export const OPERATOR_CASES: ReadonlyMap<string, Case> = new Map(Object.entries({ ...CASES, ...MORE_CASES }));
 
 /** Elements for an input, by type. */
 export function elementsFor(dtype: DType, shape: readonly number[], below: number): Tensor {

@@ -150,9 +150,17 @@ export const binaryRules: RuleTable = {
     () => unbroadcast(b, dropWhere(b, condition, g), y),
   ],
   /** x is unchanged exactly where it lies within its bounds. */
-  Clip: ({ inputs: [x, low, high], outputs: [y], g }, b) => [
+  Clip: ({ inputs: [x, low, high], outputs: [y], optional, g }, b) => [
     () => keepWhere(b, op.equal(b, x, y), g),
-    () => unbroadcast(b, keepWhere(b, op.less(b, x, low), g), low),
-    () => unbroadcast(b, keepWhere(b, op.greater(b, x, high), g), high),
+    () => {
+      // Of bounds that cross the upper one is the result.
+      const isBelow = op.less(b, x, low);
+      const counts = optional(2) ? op.and(b, isBelow, op.less(b, low, high)) : isBelow;
+      return unbroadcast(b, keepWhere(b, counts, g), low);
+    },
+    () => {
+      const isAbove = op.greater(b, optional(1) ? op.max(b, x, low) : x, high);
+      return unbroadcast(b, keepWhere(b, isAbove, g), high);
+    },
   ],
 };

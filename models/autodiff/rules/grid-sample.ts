@@ -7,7 +7,7 @@ import type { DType } from '../../onnx/dtype.ts';
 import type { Value } from '../../onnx/graph.ts';
 import * as op from '../../onnx/ops.ts';
 import type { Rule, RuleContext, RuleTable } from '../rule.ts';
-import { lazy, missingRule } from '../rule.ts';
+import { lazy } from '../rule.ts';
 import { dropWhere, keepWhere } from '../select.ts';
 import { sizeOf, sizesOf } from '../sizes.ts';
 
@@ -145,52 +145,75 @@ const slopePerTap = (b: GraphBuilder, slope: Value): Value =>
 
 const gridSample: Rule = (context, b) => {
   const {
-    node,
     inputs: [x, grid],
     g,
   } = context;
-  if (x.shape.length !== 4) throw missingRule(node, 0, `an image of rank ${x.shape.length}`);
   const sampling = samplingOf(context);
   const minusOne = b.int64([-1]);
-  const coordinate = (at: number): Value => op.gather(b, grid, b.scalar(at, 'int64'), 3);
-  const alongX = lazy(() => tapsOf(b, coordinate(0), sizeOf(b, x, 3), sampling));
-  const alongY = lazy(() => tapsOf(b, coordinate(1), sizeOf(b, x, 2), sampling));
-  /** Weights or slopes of both axes to those of their taps: [N, h, w, taps y, taps x]. */
-  const outer = (y: Value, ofX: Value): Value => op.mul(b, op.unsqueeze(b, y, [-1]), op.unsqueeze(b, ofX, [-2]));
+  const last = x.shape.length - 1;
+  const spatial = x.shape.flatMap((_, axis) => (axis < 2 ? [] : [axis]));
+  /** Coordinates come in the opposite order of axes: the last axis has the first one. */
+  const taps = spatial.map((axis) =>
+    lazy(() => tapsOf(b, op.gather(b, grid, b.scalar(last - axis, 'int64'), last), sizeOf(b, x, axis), sampling)),
+  );
+  /** Where the axes of the taps stand: behind those of the points. */
+  const tapAxes = spatial.map((axis) => axis - 1 + spatial.length);
+  /** Weights or slopes of each axis [N, h, w, taps] to those of their taps: [N, h, w, taps y, taps x]. */
+  const outer = (ofAxes: readonly Value[]): Value =>
+    ofAxes
+      .map((value, at) =>
+        op.unsqueeze(
+          b,
+          value,
+          tapAxes.filter((axis) => axis !== tapAxes[at]),
+        ),
+      )
+      .reduce((product, value) => op.mul(b, product, value));
   /** Rows of the image as a list of pixels [N H W, C] that the taps read. */
   const rows = lazy(() => {
-    const [height, width] = [sizeOf(b, x, 2), sizeOf(b, x, 3)];
     const images = op.range(b, b.scalar(0, 'int64'), sizeOf(b, x, 0), b.scalar(1, 'int64'));
-    const firstRow = op.unsqueeze(b, op.mul(b, images, height), [1, 2, 3]);
-    const row = op.mul(b, op.add(b, alongY().positions, firstRow), width);
-    return op.add(b, op.unsqueeze(b, row, [-1]), op.unsqueeze(b, alongX().positions, [-2]));
+    return spatial.reduce(
+      (row, axis, at) => {
+        const [size, { positions }] = [sizeOf(b, x, axis), taps[at]!()];
+        const before = op.mul(b, row, size);
+        if (at === 0) return op.add(b, positions, before);
+        return op.add(b, op.unsqueeze(b, before, [-1]), op.unsqueeze(b, positions, tapAxes.slice(0, at)));
+      },
+      op.unsqueeze(
+        b,
+        images,
+        [...spatial, last + 1].map((axis) => axis - 1),
+      ),
+    );
   });
-  const channelsLast = (value: Value): Value => op.transpose(b, value, [0, 2, 3, 1]);
-  const points = lazy(() => op.unsqueeze(b, channelsLast(g), [3, 4]));
+  const channelsLast = (value: Value): Value => op.transpose(b, value, [0, ...spatial, 1]);
+  const points = lazy(() => op.unsqueeze(b, channelsLast(g), tapAxes));
   const pixelRows = (): Value => op.concat(b, [minusOne, sizesOf(b, x, [1])], 0);
   return [
     () => {
-      const weights = op.unsqueeze(b, outer(alongY().weights, alongX().weights), [-1]);
+      const weights = op.unsqueeze(b, outer(taps.map((axis) => axis().weights)), [-1]);
       const updates = op.reshapeTo(b, op.mul(b, points(), weights), pixelRows());
       const where = op.reshapeTo(b, rows(), b.int64([-1, 1]));
-      const image = op.concat(b, [sizesOf(b, x, [0, 2, 3]), sizesOf(b, x, [1])], 0);
+      const image = op.concat(b, [sizesOf(b, x, [0, ...spatial]), sizesOf(b, x, [1])], 0);
       const zeros = op.reshapeTo(b, op.expandTo(b, b.scalar(0, g.dtype), image), pixelRows());
       const sum = op.reshapeTo(b, op.scatterNd(b, zeros, where, updates, 'add'), image);
-      return op.transpose(b, sum, [0, 3, 1, 2]);
+      return op.transpose(b, sum, [0, last, ...spatial.map((axis) => axis - 1)]);
     },
     () => {
-      const [ofX, ofY] = [alongX(), alongY()];
-      if (!ofX.slopes || !ofY.slopes) return undefined;
+      const all = taps.map((axis) => axis());
+      if (all.some(({ slopes }) => slopes === undefined)) return undefined;
       const pixels = op.reshapeTo(b, channelsLast(x), pixelRows());
       const read = op.gather(b, pixels, rows(), 0);
       const inner = op.reduceSum(b, op.mul(b, read, points()), { axes: [-1], keepdims: false });
       const total = (weights: Value): Value =>
-        op.reduceSum(b, op.mul(b, inner, weights), { axes: [-2, -1], keepdims: false });
-      const both = [total(outer(ofY.weights, ofX.slopes)), total(outer(ofY.slopes, ofX.weights))];
+        op.reduceSum(b, op.mul(b, inner, weights), { axes: spatial.map((_, at) => -1 - at), keepdims: false });
+      const ofCoordinates = all
+        .map((_, along) => total(outer(all.map(({ weights, slopes }, at) => (at === along ? slopes! : weights)))))
+        .reverse();
       return op.concat(
         b,
-        both.map((part) => op.unsqueeze(b, part, [-1])),
-        3,
+        ofCoordinates.map((part) => op.unsqueeze(b, part, [-1])),
+        last,
       );
     },
   ];

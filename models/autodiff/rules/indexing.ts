@@ -7,9 +7,9 @@ import * as op from '../../onnx/ops.ts';
 import { normalAxis } from '../../onnx/shapes.ts';
 import type { Rule, RuleContext, RuleTable } from '../rule.ts';
 import { missingRule } from '../rule.ts';
-import { addAlongAxis } from '../scatter.ts';
+import { addAlongAxis, addAtFlat } from '../scatter.ts';
 import { keepWhere } from '../select.ts';
-import { sizeOf, sizesOf } from '../sizes.ts';
+import { reshapeLike, sizeOf, sizesOf } from '../sizes.ts';
 
 /** The axes of the indices become one, which takes the place of the axis that was read. */
 const gather: Rule = ({ node, inputs: [data, indices], g, attributes }, b) => [
@@ -113,7 +113,9 @@ const oneHot: Rule = ({ node, inputs: [indices, depth], g }, b) => [
   undefined,
   undefined,
   () => {
-    const [hot] = b.node('OneHot', [indices, depth, b.int64([0, 1])], node.attributes);
+    // onnxruntime has kernels for few combinations of types.
+    const wholes = [indices, depth].map((value) => op.cast(b, value, 'int64'));
+    const [hot] = b.node('OneHot', [...wholes, b.int64([0, 1])], node.attributes);
     const total = (value: Value): Value => op.reshape(b, op.reduceSum(b, value, { keepdims: false }), [1]);
     const on = total(keepWhere(b, op.cast(b, hot!, 'bool'), g));
     return op.concat(b, [op.sub(b, total(g), on), on], 0);
@@ -134,6 +136,22 @@ const range: Rule = ({ inputs: [start, , delta], outputs: [y], g }, b) => {
   ];
 };
 
+/** Every element at the place that its number says, in row-major order. */
+const maxUnpool: Rule = ({ inputs: [x, places], g }, b) => [
+  () => reshapeLike(b, op.gather(b, op.reshapeTo(b, g, b.int64([-1])), places), x),
+  undefined,
+  undefined,
+];
+
+/** What is there more than once is taken from its first place. */
+const unique: Rule = ({ node, inputs: [x], g, attributes }, b) => [
+  () => {
+    const positions = node.outputs[1] ?? b.node('Unique', [x], node.attributes, 2)[1]!;
+    if (!attributes.has('axis')) return addAtFlat(b, g, { positions, like: x });
+    return addAlongAxis(b, g, { positions, axis: attributes.int('axis', 0), like: x });
+  },
+];
+
 export const indexingRules: RuleTable = {
   Gather: gather,
   GatherElements: gatherElements,
@@ -143,4 +161,6 @@ export const indexingRules: RuleTable = {
   TopK: topK,
   OneHot: oneHot,
   Range: range,
+  MaxUnpool: maxUnpool,
+  Unique: unique,
 };

@@ -109,6 +109,12 @@ const compress: Rule = ({ node, inputs: [x, condition], g }, b) => [
   undefined,
 ];
 
+/** Turned round once more, the elements are where they were. */
+const reverseSequence: Rule = ({ node, inputs: [, lengths], g }, b) => [
+  () => b.node('ReverseSequence', [g, lengths], node.attributes)[0]!,
+  undefined,
+];
+
 export const movementRules: RuleTable = {
   Reshape: reshaped,
   Flatten: reshaped,
@@ -124,4 +130,5 @@ export const movementRules: RuleTable = {
   DepthToSpace: depthToSpace,
   SpaceToDepth: spaceToDepth,
   Compress: compress,
+  ReverseSequence: reverseSequence,
 };

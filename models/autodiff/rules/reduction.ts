@@ -106,7 +106,9 @@ export const reductionRules: RuleTable = {
 /** Number of elements behind each element of the result: a quotient of sizes. */
 function countAlong(b: GraphBuilder, x: Value, g: Value): Value {
   const sizes = x.shape.map((dim, axis) => (dim === g.shape[axis] ? 1 : dim));
-  if (sizes.every((dim) => typeof dim === 'number')) {
+  // Of axes that only run time knows a size of the result may be that of x.
+  const isKnown = x.shape.every((dim, axis) => dim === g.shape[axis] || g.shape[axis] === 1);
+  if (isKnown && sizes.every((dim) => typeof dim === 'number')) {
     return b.scalar(
       sizes.reduce((count, dim) => count * dim, 1),
       x.dtype,

@@ -238,6 +238,7 @@ export const elementwiseRules: Readonly<Record<string, InferRule>> = {
     'same',
     known((a, b) => (a !== 0) !== (b !== 0)),
   ),
+  ...Object.fromEntries(['BitwiseAnd', 'BitwiseOr', 'BitwiseXor', 'BitShift'].map((op) => [op, broadcasting('same')])),
   Not: not,
   Equal: broadcasting('bool', equal),
   Greater: broadcasting(

@@ -51,16 +51,20 @@ const upsample: InferRule = (context) => {
   ];
 };
 
+/** Images [N, C, H, W] and places [N, h, w, 2] -> [N, C, h, w]; volumes with one axis and one coordinate more. */
 const gridSample: InferRule = (context) => {
   const x = required(context, 0);
-  const grid = rankOf(context, 1, 4);
+  const rank = x.shape.length;
+  if (rank !== 4 && rank !== 5)
+    throw problem(context, `input 0 has shape ${formatShape(x.shape)}, expected rank 4 or 5`);
+  const grid = rankOf(context, 1, rank);
   const mode = context.attributes.string('mode', 'linear');
-  if (!['linear', 'nearest', 'cubic'].includes(mode)) throw problem(context, `mode "${mode}" is not supported`);
-  if (grid.shape[3] !== 2)
-    throw problem(context, `the grid has shape ${formatShape(grid.shape)}, expected [N, H, W, 2]`);
-  const image = rankOf(context, 0, 4);
-  expectEqual(context, image.shape[0]!, grid.shape[0]!, 'batch of the images and of the grid');
-  return [{ dtype: x.dtype, shape: [x.shape[0]!, x.shape[1]!, grid.shape[1]!, grid.shape[2]!] }];
+  const isKnown = mode === 'linear' || mode === 'nearest' || (mode === 'cubic' && rank === 4);
+  if (!isKnown) throw problem(context, `mode "${mode}" is not supported`);
+  if (grid.shape[rank - 1] !== rank - 2)
+    throw problem(context, `the grid has shape ${formatShape(grid.shape)}, expected ${rank - 2} coordinates last`);
+  expectEqual(context, x.shape[0]!, grid.shape[0]!, 'batch of the images and of the grid');
+  return [{ dtype: x.dtype, shape: [x.shape[0]!, x.shape[1]!, ...grid.shape.slice(1, -1)] }];
 };
 
 /** theta [N, 2, 3] and sizes (N, C, H, W) -> [N, H, W, 2]; theta [N, 3, 4] and (N, C, D, H, W) -> [N, D, H, W, 3]. */

@@ -80,6 +80,12 @@ const dropout: UpgradeStep = {
   apply: (node) => ({ ...node, attributes: without(node.attributes, 'ratio', 'is_test', 'consumed_inputs') }),
 };
 
+/** Its axis became an input, and another one if nothing is said. */
+const fourier: UpgradeStep = {
+  until: 20,
+  apply: (node, { b, attributes }) => withInputs(node, 2, [b.scalar(attributes.int('axis', 1), 'int64')], ['axis']),
+};
+
 /** Axes became an input in set 18 (ReduceSum: 13). */
 const REDUCTIONS = ['Max', 'Min', 'Mean', 'Prod', 'L1', 'L2', 'LogSum', 'LogSumExp', 'SumSquare'];
 
@@ -95,4 +101,5 @@ export const settingUpgrades: UpgradeTable = {
   Slice: [slice],
   TopK: [topK],
   Dropout: [dropout],
+  DFT: [fourier],
 };

@@ -25,7 +25,7 @@ type Sizes = Readonly<Record<string, number>>;
 /** Operators of other sets than ours, which onnxruntime refuses in set 21. */
 const OTHER_SETS = ['Upsample', 'RMSNormalization'];
 /** Their sizes depend on contents. */
-const DATA_DEPENDENT = ['NonZero', 'Compress'];
+const DATA_DEPENDENT = ['NonZero', 'Compress', 'NonMaxSuppression', 'Unique'];
 
 function sizeOf(dim: Dim, sizes: Sizes): number {
   if (typeof dim === 'number') return dim;

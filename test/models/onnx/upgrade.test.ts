@@ -159,6 +159,52 @@ const cases: [string, number, GraphInit][] = [
     one('Resize', [textAttribute('mode', 'nearest')], { initializer: [floats('s', [1, 1, 2, 1.5])] }, ['s']),
   ],
   [
+    'Resize of set 10 that shrinks an axis and lets another grow',
+    10,
+    one('Resize', [textAttribute('mode', 'nearest')], { initializer: [floats('s', [1, 1, 2, 0.6])] }, ['s']),
+  ],
+  [
+    'Resize of set 18 that keeps proportions',
+    18,
+    one(
+      'Resize',
+      [
+        textAttribute('mode', 'linear'),
+        textAttribute('keep_aspect_ratio_policy', 'not_larger'),
+        intsAttribute('axes', [2, 3]),
+      ],
+      { initializer: [wholes('sizes', [4, 9])] },
+      ['', '', 'sizes'],
+    ),
+  ],
+  ...(
+    [
+      ['output_shape', [intsAttribute('output_shape', [7, 8])]],
+      ['output_shape beyond all windows', [intsAttribute('output_shape', [9, 8])]],
+      ['SAME_UPPER', [textAttribute('auto_pad', 'SAME_UPPER')]],
+      ['SAME_LOWER', [textAttribute('auto_pad', 'SAME_LOWER')]],
+    ] as [string, AttributeInit[]][]
+  ).map(([name, attributes]): [string, number, GraphInit] => [
+    `ConvTranspose by ${name}`,
+    17,
+    one(
+      'ConvTranspose',
+      [...attributes, intsAttribute('strides', [3, 2])],
+      {
+        initializer: [
+          {
+            ...floats(
+              'w',
+              Array.from({ length: 48 }, (_, at) => Math.sin(at)),
+            ),
+            dims: [4n, 1n, 4n, 3n],
+          },
+        ],
+      },
+      ['w'],
+    ),
+  ]),
+  [
     'Split with sizes, of which one part is not read',
     11,
     one('Split', [], {
@@ -238,6 +284,88 @@ describe('gradients of older sets', () => {
       await session.release();
     }
   });
+});
+
+/** Nodes of sets that onnxruntime does not run, and the same as set 13 writes it. */
+const rewritten: [string, number, GraphInit, GraphInit][] = [
+  [
+    'Add beside an axis',
+    6,
+    one('Add', [intAttribute('broadcast', 1), intAttribute('axis', 1)], { initializer: [floats('c', [1, 2, 3, 4])] }, [
+      'c',
+    ]),
+    one('Add', [], { initializer: [{ ...floats('c', [1, 2, 3, 4]), dims: [4n, 1n, 1n] }] }, ['c']),
+  ],
+  [
+    'Mul beside the last axis',
+    6,
+    one('Mul', [intAttribute('broadcast', 1)], { initializer: [floats('c', [1, 2, 3])] }, ['c']),
+    one('Mul', [], { initializer: [floats('c', [1, 2, 3])] }, ['c']),
+  ],
+  [
+    'PRelu with a slope per channel',
+    6,
+    one('PRelu', [], { initializer: [floats('c', [0.1, 0.2, 0.3, 0.4])] }, ['c']),
+    one('PRelu', [], { initializer: [{ ...floats('c', [0.1, 0.2, 0.3, 0.4]), dims: [4n, 1n, 1n] }] }, ['c']),
+  ],
+  [
+    'Tile by one axis',
+    1,
+    one('Tile', [], { initializer: [number('tiles', 3), number('axis', 2)] }, ['tiles', 'axis']),
+    one('Tile', [], { initializer: [wholes('repeats', [1, 1, 3, 1])] }, ['repeats']),
+  ],
+  [
+    'Pad',
+    1,
+    one('Pad', [intsAttribute('paddings', [0, 0, 1, 0, 0, 0, 0, 2]), floatAttribute('value', 0.5)]),
+    one('Pad', [], { initializer: [wholes('pads', [0, 0, 1, 0, 0, 0, 0, 2]), number('v', 0.5)] }, ['pads', 'v']),
+  ],
+  ['Concat without an axis', 3, one('Concat', [], {}, ['x']), one('Concat', [intAttribute('axis', 1)], {}, ['x'])],
+  ['Cast by name', 5, one('Cast', [textAttribute('to', 'FLOAT')]), one('Cast', [intAttribute('to', FLOAT)])],
+  [
+    'BatchNormalization that writes over its inputs',
+    5,
+    one(
+      'BatchNormalization',
+      [intAttribute('is_test', 1), intsAttribute('consumed_inputs', [0, 0, 0, 1, 1])],
+      { initializer: ['a', 'b', 'c', 'd'].map((name, at) => floats(name, [1, 2, 0.5, 1 + at])) },
+      ['a', 'b', 'c', 'd'],
+    ),
+    one(
+      'BatchNormalization',
+      [],
+      { initializer: ['a', 'b', 'c', 'd'].map((name, at) => floats(name, [1, 2, 0.5, 1 + at])) },
+      ['a', 'b', 'c', 'd'],
+    ),
+  ],
+];
+
+describe('operators of the first sets', () => {
+  test.each(rewritten)('%s, of set %i, has the numbers of set 13', async (_, opset, old, recent) => {
+    const ours = await runGraph(checkGraph(readModel(foreignModel(old, { opset }))), { x: X }, ['y']);
+    const { y } = await runModel(foreignModel(recent, { opset: 13 }), { x: X }, ['y']);
+    expectClose(ours['y'], y!, { rtol: 1e-6, atol: 1e-6 });
+  });
+
+  test.each([
+    ['Add', [intAttribute('broadcast', 1), intAttribute('axis', 3)], [1, 2], /more axes than there are/],
+    ['Cast', [textAttribute('to', 'STRING')], [1], /element type "STRING" is not supported/],
+  ] as [string, AttributeInit[], number[], RegExp][])('%s that cannot be', (name, attributes, shape, message) => {
+    const c = { ...floats('c', [1, 2].slice(0, shape.at(-1))), dims: shape.map(BigInt) };
+    const graph = one(name, attributes, { initializer: [c] }, name === 'Cast' ? [] : ['c']);
+    expect(() => readModel(foreignModel(graph, { opset: 5 }))).toThrow(message);
+  });
+});
+
+test.each([10, 16])('RoiAlign of set %i places its regions as onnxruntime does', async (opset) => {
+  const initializer = [
+    { ...floats('regions', [0, 0, 2, 1.5, 0.4, 0.2, 1.7, 1]), dims: [2n, 4n] },
+    wholes('images', [1, 0]),
+  ];
+  const attributes = [intAttribute('output_height', 2), intAttribute('output_width', 3)];
+  const bytes = foreignModel(one('RoiAlign', attributes, { initializer }, ['regions', 'images']), { opset });
+  const [theirs, ours] = [await runModel(bytes, { x: X }, ['y']), await runGraph(readModel(bytes), { x: X }, ['y'])];
+  expectClose(ours['y'], theirs['y']!, { rtol: 1e-6, atol: 1e-6 });
 });
 
 describe('conditions and functions', () => {

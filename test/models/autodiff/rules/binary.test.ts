@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 
 import { gradientGraph } from '../../../../models/autodiff/gradient-graph.ts';
 import { GraphBuilder } from '../../../../models/onnx/builder.ts';
+import type { Tensor } from '../../../../models/onnx/dtype.ts';
 import { float32 } from '../../../../models/onnx/dtype.ts';
 import * as op from '../../../../models/onnx/ops.ts';
 import { expectClose } from '../../../support/close.ts';
@@ -38,6 +39,11 @@ describe('arithmetic with broadcasting', () => {
       }),
       { numRuns: RUNS },
     );
+  });
+
+  test('Clip by bounds of which the lower one is above', async () => {
+    const bounds = [0.7, 0.2].map((bound): Tensor => ({ dtype: 'float64', shape: [], data: Float64Array.of(bound) }));
+    await checkGradient(node('Clip'), [randomTensor([24], 3), ...bounds]);
   });
 
   test('Max of three, and Clip by tensors', async () => {

@@ -63,4 +63,38 @@ describe('maxima and grids', () => {
       { numRuns: 3 * RUNS, seed: SEED },
     );
   });
+
+  test('GridSample of volumes, by volume and grid', async () => {
+    const settings = fc.record({
+      mode: fc.constantFrom('linear', 'nearest'),
+      paddingMode: fc.constantFrom('zeros', 'border', 'reflection'),
+      alignCorners: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(settings, seeds, knowns, async ({ mode, paddingMode, alignCorners }, seed, known) => {
+        const build: Build = (b, [x, grid]) => {
+          const parts = [grid!, op.mul(b, grid!, grid!), op.mulScalar(b, grid!, 0.7)];
+          const y = op.gridSample(
+            b,
+            x!,
+            op.concat(
+              b,
+              parts.map((part) => op.unsqueeze(b, part, [4])),
+              4,
+            ),
+            {
+              mode: mode as 'linear',
+              paddingMode: paddingMode as 'zeros',
+              alignCorners,
+            },
+          );
+          return op.mul(b, y, y);
+        };
+        const volume = randomTensor([2, 2, 3, 4, 5], seed);
+        const grid = randomTensor([2, 2, 3, 2], seed + 1, { map: (v) => 2 * v });
+        await checkGradient(build, [volume, grid], { known, seed });
+      }),
+      { numRuns: 2 * RUNS, seed: SEED },
+    );
+  });
 });

@@ -6,6 +6,7 @@ import { describe, test } from 'vitest';
 
 import type { Tensor } from '../../../../models/onnx/dtype.ts';
 import { int } from '../../../../models/onnx/graph.ts';
+import * as op from '../../../../models/onnx/ops.ts';
 import { awayFromZero, knowns, positive, RUNS, seeds, shapes } from '../arbitraries.ts';
 import type { Build } from '../check-gradient.ts';
 import { checkGradient, randomTensor } from '../check-gradient.ts';
@@ -41,6 +42,15 @@ describe('reductions', () => {
       { numRuns: RUNS },
     );
   });
+
+  test.each(['ReduceSum', 'ReduceMean', 'ReduceMax', 'ReduceL2', 'ReduceLogSumExp'])(
+    '%s over axes that run time knows',
+    async (name) => {
+      const axes: Tensor = { dtype: 'int64', shape: [1], data: BigInt64Array.of(1n) };
+      const build: Build = (b, [x, at]) => op.reshape(b, b.node(name, [x, at])[0]!, [3, 1, 4]);
+      await checkGradient(build, [randomTensor([3, 2, 4], 5, { map: awayFromZero }), axes], { fixed: [1] });
+    },
+  );
 
   test('ReduceProd with zeros among the factors', async () => {
     const x: Tensor = { dtype: 'float64', shape: [3, 3], data: Float64Array.of(0, 2, 3, 0, 0, 5, 2, 3, 4) };

@@ -1,0 +1,51 @@
+/**
+ * @file onnxruntime as a package's user has it: sessions in this process, default options, seen as a `Device`.
+ */
+import { InferenceSession, Tensor as OrtTensor, env } from 'onnxruntime-node';
+import type { OnnxValue } from 'onnxruntime-node';
+
+import type { DType, Tensor } from '../../models/onnx/dtype.ts';
+import type { Device, Session } from '../../models/runtime/device.ts';
+
+/** Errors come as exceptions; nothing is printed as well. */
+const LOG_FATAL = 4;
+
+export async function load(model: Uint8Array): Promise<Session> {
+  env.logLevel = 'fatal';
+  const session = await InferenceSession.create(model, { intraOpNumThreads: 1, logSeverityLevel: LOG_FATAL });
+  return {
+    inputNames: session.inputNames,
+    outputNames: session.outputNames,
+    run: async (feeds, outputs = session.outputNames) => {
+      const given = Object.entries(feeds).map(([name, tensor]) => [name, toOrt(tensor)] as const);
+      const values = await session.run(Object.fromEntries(given), [...outputs]);
+      return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, fromOrt(value)]));
+    },
+    release: () => session.release(),
+  };
+}
+
+/** For what asks for a device; sessions are released by whoever keeps `sessions`. */
+export function inProcess(sessions: Session[]): Device {
+  return {
+    provider: 'cpu',
+    threads: 1,
+    load: async (model) => {
+      const session = await load(model);
+      sessions.push(session);
+      return session;
+    },
+    stats: () => Promise.resolve({ sessions: {}, residentBytes: 0 }),
+    close: () => Promise.resolve(),
+  };
+}
+
+function toOrt({ dtype, data, shape }: Tensor): OrtTensor {
+  return new OrtTensor(dtype as 'float32', data as Float32Array, shape);
+}
+
+function fromOrt(value: OnnxValue): Tensor {
+  const { buffer, byteOffset, length } = value.data as Float32Array<ArrayBuffer>;
+  const data = value.type === 'float16' ? new Uint16Array(buffer, byteOffset, length) : (value.data as Tensor['data']);
+  return { dtype: value.type as DType, shape: value.dims, data };
+}
