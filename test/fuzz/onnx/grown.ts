@@ -199,6 +199,14 @@ const repeated: Grow = (random) => {
         ),
       }),
       () => ({ node: chain('NoSuchOperator', count) }),
+      () => ({ node: chain('Swish', count) }),
+      () => ({
+        input: [{ name: 'x', type: tensorType(FLOAT, [1, 2, 'T', 2]) }],
+        node: chain('Attention', count).map((one) => ({
+          ...one,
+          input: (one as { input: string[] }).input.flatMap((x) => [x, x, x]),
+        })),
+      }),
       () => ({
         input: [{ name: 'x', type: tensorType(FLOAT, ['T', 1, 1]) }],
         initializer: ['w', 'r'].map((name) => ({ name, dataType: FLOAT, dims: [1n, 1n, 1n], floatData: [1] })),

@@ -13,6 +13,7 @@ import { AttributeProto_AttributeType as AttributeType } from '../../../models/o
 import { TensorProto_DataLocation as DataLocation } from '../../../models/onnx/onnx_pb.ts';
 import { writeModel } from '../../../models/onnx/protobuf.ts';
 import { SETTINGS, OPERATOR_CASES, caseGraph } from '../../models/autodiff/operator-cases.ts';
+import { COMPOSITE_CASES, compositeModel } from '../../models/onnx/composite-cases.ts';
 import { readFixture, tensorsBelow } from '../../support/fixtures.ts';
 import { FLOAT, INT64, foreignModel, intAttribute, intsAttribute, tensorType } from '../../support/foreign-model.ts';
 import type { GraphInit } from '../../support/foreign-model.ts';
@@ -29,6 +30,14 @@ function operatorModels(): NamedModel[] {
     const constants = new Map(settings.map(([input, tensor]) => [input, toNumbers(tensor)]));
     return [name, writeModel(caseGraph(test, { constants }))];
   });
+}
+
+/** Operators that are taken apart while they are read. */
+function compositeModels(): NamedModel[] {
+  return COMPOSITE_CASES.filter(({ inputs }) => inputs[0]?.dtype === 'float32').map((test) => [
+    `${test.op}, ${test.name}`,
+    compositeModel(test),
+  ]);
 }
 
 const waves = (...shape: readonly number[]): ReturnType<typeof float32> =>
@@ -250,5 +259,5 @@ function makeModels(): readonly NamedModel[] {
     ['sizes', foreignModel(sizes())],
   ];
   // Hurt more often than single operators.
-  return [...operatorModels(), ...Array.from({ length: 8 }, () => networks).flat()];
+  return [...operatorModels(), ...compositeModels(), ...Array.from({ length: 8 }, () => networks).flat()];
 }
