@@ -39,10 +39,11 @@ function beginnings(context: CompositeContext, signal: Value, length: number, st
   return op.range(b, b.scalar(0, 'int64'), end, b.scalar(step, 'int64'));
 }
 
-/** A signal [B, length, 1 or 2], real or complex, to spectra [B, pieces, frequencies, 2]. */
+/** A signal [B, length, 1 or 2], real or complex, to spectra [B, pieces, frequencies, 2]. PyTorch writes [B, length] for a real one. */
 const stft: Composite = (context) => {
   const { b, attributes, required, optional } = context;
-  const signal = withRank(context, 0, 3);
+  const given = withRank(context, 0, 2, 3);
+  const signal = given.shape.length === 2 ? op.unsqueeze(b, given, [2]) : given;
   const whole = (at: number): number | undefined => {
     const input = optional(at);
     const known = input && b.dimsOf(input)?.[0];

@@ -177,6 +177,13 @@ export const COMPOSITE_CASES: readonly CompositeCase[] = [
     fixed: [1, 3],
   },
   {
+    name: 'a signal without an axis for its parts',
+    op: 'STFT',
+    opset: 17,
+    inputs: [random([2, 23], 1), int64([4], []), random([8], 2), int64([8], [])],
+    fixed: [1, 3],
+  },
+  {
     name: 'all frequencies of complex pieces, length open',
     op: 'STFT',
     opset: 17,
