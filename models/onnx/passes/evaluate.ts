@@ -40,9 +40,9 @@ const RULES: Readonly<Record<string, Rule>> = {
   Transpose: (evaluation) => {
     const rank = evaluation.shape.length;
     const perm = evaluation.attributes.ints('perm') ?? evaluation.shape.map((_, axis) => rank - 1 - axis);
-    return move(evaluation, (index, strides) => perm.reduce((at, axis, to) => at + index[to]! * strides[axis]!, 0));
+    return stride(evaluation, (own) => ({ steps: perm.map((axis) => own[axis]!) }));
   },
-  Expand: (evaluation) => move(evaluation, broadcastIndex(evaluation.inputs[0], evaluation.shape)),
+  Expand: (evaluation) => stride(evaluation, () => ({ steps: broadcastSteps(evaluation.inputs[0], evaluation.shape) })),
   Tile: (evaluation) => {
     const sizes = evaluation.inputs[0]?.shape ?? [];
     return move(evaluation, (index, strides) =>
@@ -73,9 +73,10 @@ const RULES: Readonly<Record<string, Rule>> = {
       strides[axis] = steps ? wholes(steps)[at]! : 1;
       firsts[axis] = sliceExtent(x.shape[axis]!, start, wholes(ends)[at]!, strides[axis]).first;
     });
-    return move(evaluation, (index, own) =>
-      index.reduce((at, position, axis) => at + (firsts[axis]! + position * strides[axis]!) * own[axis]!, 0),
-    );
+    return stride(evaluation, (own) => ({
+      first: firsts.reduce((at, first, axis) => at + first * own[axis]!, 0),
+      steps: strides.map((step, axis) => step * own[axis]!),
+    }));
   },
   Concat: ({ inputs, attributes, dtype, shape }) => {
     const axis = wrap(attributes.int('axis', 0), shape.length);
@@ -105,9 +106,9 @@ const RULES: Readonly<Record<string, Rule>> = {
   Where: ({ inputs: [condition, x, y], dtype, shape }) => {
     if (!condition || !x || !y) return undefined;
     const out = empty(dtype, shape);
-    const [ofCondition, ofX, ofY] = [condition, x, y].map((tensor) => sourceOf(tensor, broadcastIndex(tensor, shape)));
-    each(shape, (index, at) => {
-      out.data[at] = (condition.data[ofCondition!(index)] ? x.data[ofX!(index)] : y.data[ofY!(index)]) as never;
+    const steps = [condition, x, y].map((tensor) => broadcastSteps(tensor, shape));
+    each(shape, steps, (at, [ofCondition, ofX, ofY]) => {
+      out.data[at] = (condition.data[ofCondition!] ? x.data[ofX!] : y.data[ofY!]) as never;
     });
     return out;
   },
@@ -126,10 +127,10 @@ function binary({ op, inputs, dtype, shape }: Evaluation): Tensor | undefined {
   const compute = x && (BINARY.get(op) ?? COMPARISONS.get(op))?.[x.dtype];
   if (!y || !compute || inputs.length !== 2) return undefined;
   const out = empty(dtype, shape);
-  const [ofX, ofY] = [x, y].map((tensor) => sourceOf(tensor, broadcastIndex(tensor, shape)));
   const open: number[] = [];
-  each(shape, (index, at) => {
-    const value = compute(x.data[ofX!(index)] as never, y.data[ofY!(index)] as never);
+  const steps = [x, y].map((tensor) => broadcastSteps(tensor, shape));
+  each(shape, steps, (at, [ofX, ofY]) => {
+    const value = compute(x.data[ofX!] as never, y.data[ofY!] as never);
     if (value === undefined) open.push(at);
     else out.data[at] = value;
   });
@@ -165,32 +166,66 @@ function move({ inputs: [x], dtype, shape }: Evaluation, source: Source): Tensor
   if (!x) return undefined;
   const out = empty(dtype, shape);
   const strides = stridesOf(x.shape);
-  each(shape, (index, at) => {
+  const index = shape.map(() => 0);
+  for (let at = 0; at < out.data.length; at += 1) {
     out.data[at] = x.data[source(index, strides)] as never;
+    for (let axis = shape.length - 1; axis >= 0; axis -= 1) {
+      index[axis]! += 1;
+      if (index[axis]! < shape[axis]!) break;
+      index[axis] = 0;
+    }
+  }
+  return out;
+}
+
+/** Where a walk through input 0 begins, and how far it goes for a step along each axis of the result. */
+interface Walk {
+  readonly first?: number;
+  readonly steps: readonly number[];
+}
+
+/** As `move`, where every axis of the result goes through input 0 in equal steps. */
+function stride(
+  { inputs: [x], dtype, shape }: Evaluation,
+  walkOf: (strides: readonly number[]) => Walk,
+): Tensor | undefined {
+  if (!x) return undefined;
+  const out = empty(dtype, shape);
+  const { first = 0, steps } = walkOf(stridesOf(x.shape));
+  const [from, to] = [x.data, out.data];
+  // The innermost axis by itself: weights have millions of elements.
+  const [run, step] = [shape.at(-1) ?? 1, steps.at(-1) ?? 0];
+  each(shape.slice(0, -1), [steps], (row, [source]) => {
+    let place = first + source!;
+    for (let at = row * run; at < (row + 1) * run; at += 1, place += step) to[at] = from[place] as never;
   });
   return out;
 }
 
-function sourceOf(tensor: Tensor, source: Source): (index: readonly number[]) => number {
-  const strides = stridesOf(tensor.shape);
-  return (index) => source(index, strides);
-}
-
-function broadcastIndex(tensor: Tensor | undefined, shape: readonly number[]): Source {
+/** Along each axis of the result of a broadcast: 0 where the tensor is repeated. */
+function broadcastSteps(tensor: Tensor | undefined, shape: readonly number[]): readonly number[] {
   const sizes = tensor?.shape ?? [];
-  const skipped = shape.length - sizes.length;
-  return (index, strides) =>
-    sizes.reduce((at, size, axis) => at + (size === 1 ? 0 : index[axis + skipped]! * strides[axis]!), 0);
+  const [strides, skipped] = [stridesOf(sizes), shape.length - sizes.length];
+  return shape.map((_, axis) => (axis < skipped || sizes[axis - skipped] === 1 ? 0 : strides[axis - skipped]!));
 }
 
-function each(shape: readonly number[], visit: (index: readonly number[], at: number) => void): void {
+/** Goes through a result in its order, with the places of tensors that are walked through beside it. */
+function each(
+  shape: readonly number[],
+  steps: readonly (readonly number[])[],
+  visit: (at: number, places: readonly number[]) => void,
+): void {
   const count = elementCount(shape);
   const index = shape.map(() => 0);
+  const places = steps.map(() => 0);
   for (let at = 0; at < count; at += 1) {
-    visit(index, at);
+    visit(at, places);
     for (let axis = shape.length - 1; axis >= 0; axis -= 1) {
       index[axis]! += 1;
-      if (index[axis]! < shape[axis]!) break;
+      const isEnd = index[axis] === shape[axis];
+      const back = isEnd ? shape[axis]! : 0;
+      for (let which = 0; which < places.length; which += 1) places[which]! += (1 - back) * steps[which]![axis]!;
+      if (!isEnd) break;
       index[axis] = 0;
     }
   }
