@@ -21,7 +21,7 @@ import { writeGradient } from '../activities/gradients/write-gradient.ts';
 import type { Tensor } from '../models/onnx/dtype.ts';
 import { openDevice } from '../models/runtime/node-device.ts';
 import { decodeSafetensors, writeSafetensors } from '../models/weights/safetensors.ts';
-import { realsOf } from '../activities/gradients/reals.ts';
+import { errorOf } from './reference/error-of.ts';
 import { NETWORKS } from './reference/networks.ts';
 import type { Network } from './reference/networks.ts';
 import { normals, pointOf } from './reference/points.ts';
@@ -63,17 +63,6 @@ async function areThere(): Promise<boolean> {
     }),
   );
   return found.every(Boolean);
-}
-
-function errorOf(found: Tensor, expected: Tensor): number {
-  const [a, b] = [realsOf(found), realsOf(expected)];
-  if (a.length !== b.length) return Infinity;
-  let [error, largest] = [0, 0];
-  for (let at = 0; at < a.length; at += 1) {
-    error = Math.max(error, Number.isNaN(a[at]! - b[at]!) ? Infinity : Math.abs(a[at]! - b[at]!));
-    largest = Math.max(largest, Math.abs(b[at]!));
-  }
-  return error / largest;
 }
 
 interface Row {
