@@ -3,11 +3,13 @@
  * little along random directions v. For random cotangents c, (c . f(x + hv) - c . f(x - hv)) / 2h = v . gradient, at x
  * where f is smooth, and in the mean along the way wherever it has a gradient at all (`path-mean.ts`).
  */
+import { RefereeError } from '../../errors.ts';
 import { describeModel } from '../../models/onnx/describe-model.ts';
 import type { Tensor } from '../../models/onnx/dtype.ts';
 import { DTYPES } from '../../models/onnx/dtype.ts';
 import { freeInitializers } from '../../models/onnx/free-initializers.ts';
 import type { Initializer } from '../../models/onnx/graph.ts';
+import { RANDOM_OPERATORS } from '../../models/onnx/random-operators.ts';
 import type { Session } from '../../models/runtime/device.ts';
 import type { DeviceOptions } from '../../models/runtime/node-device.ts';
 import { openDevice } from '../../models/runtime/node-device.ts';
@@ -53,7 +55,7 @@ const COTANGENTS = 1_000_000;
 
 type Tensors = ReadonlyMap<string, Tensor>;
 
-/** @throws RefereeError for a model that onnxruntime refuses, sizes that are open, types that are too coarse */
+/** @throws RefereeError for a model that onnxruntime refuses or that draws numbers, sizes that are open, types that are too coarse */
 export async function checkGradient(
   written: WrittenGradient,
   options: GradientCheckOptions = {},
@@ -64,6 +66,7 @@ export async function checkGradient(
   for (const { name, dtype } of [...of, ...wrt]) {
     if (!hasDifferences(dtype)) throw notChecked(name, dtype);
   }
+  refuseRandom(graph);
   const feeds = await feedsFor(graph.inputs, { ...options, seed });
   const point = new Map(feeds);
   const free = graph.initializers.filter(({ value }) => wrt.includes(value));
@@ -134,6 +137,16 @@ function fixedInputs({ source, graph }: WrittenGradient): Map<string, Tensor> {
   const names = new Set(describeModel(source.bytes).inputs.map(({ name }) => name));
   return new Map(
     graph.initializers.flatMap(({ value, data }) => (data && names.has(value.name) ? [[value.name, data]] : [])),
+  );
+}
+
+/** Differences between two runs would be those of the numbers drawn. */
+function refuseRandom({ nodes }: WrittenGradient['graph']): void {
+  const random = nodes.find(({ op, domain }) => domain === '' && RANDOM_OPERATORS.has(op));
+  if (!random) return;
+  throw new RefereeError(
+    'InvalidInput',
+    `node ${random.name} (${random.op}) draws other numbers in every run: differences tell nothing, leave --check out`,
   );
 }
 

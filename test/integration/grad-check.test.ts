@@ -128,3 +128,14 @@ test('outputs that rounding holds in place are not taken for free of noise', asy
   const report = await checkGradient(written, { dims: { N: 2 }, directions: 10 });
   expect(verdicts(report)).not.toContain('differs');
 });
+
+test('a model that draws numbers is one line, as its runs differ by themselves', async () => {
+  const b = new GraphBuilder('noisy');
+  const x = b.input('x', 'float32', ['N', 8]);
+  const [noise] = b.node('RandomNormalLike', [x]);
+  b.output('y', op.add(b, op.tanh(b, x), noise!));
+  const written = await gradientOf(b.build(), ['x']);
+  await expect(checkGradient(written, { dims: { N: 2 } })).rejects.toThrow(
+    /^node \S+ \(RandomNormalLike\) draws other numbers in every run: differences tell nothing, leave --check out$/,
+  );
+});

@@ -4,20 +4,12 @@
  */
 import type { Tensor } from '../dtype.ts';
 import type { Attribute, Attributes, Graph, Initializer, Node, Value } from '../graph.ts';
+import { RANDOM_OPERATORS } from '../random-operators.ts';
 import { sameShape } from '../shapes.ts';
 import { rewrite } from './rewrite.ts';
 
 /** Exchanging their inputs changes no bit of the result. */
 const COMMUTATIVE = new Set(['Add', 'Mul', 'And', 'Or', 'Xor', 'Equal']);
-/** Each call gives other numbers. */
-const RANDOM = new Set([
-  'RandomNormal',
-  'RandomNormalLike',
-  'RandomUniform',
-  'RandomUniformLike',
-  'Bernoulli',
-  'Multinomial',
-]);
 
 export function shareCommonSubexpressions(graph: Graph): Graph {
   const numbers = new Numbers();
@@ -26,7 +18,7 @@ export function shareCommonSubexpressions(graph: Graph): Graph {
   return rewrite(
     graph,
     (node, rewriting) => {
-      if (RANDOM.has(node.op)) return undefined;
+      if (RANDOM_OPERATORS.has(node.op)) return undefined;
       const alike = listed(known, digestOf(node, numbers));
       const equal = alike.find((other) => computesSame(other, node));
       if (equal) return equal.outputs;
