@@ -123,7 +123,9 @@ export function quoted(value: unknown): string {
     typeof value === 'number' || typeof value === 'bigint' || value === undefined
       ? String(value)
       : JSON.stringify(value).replaceAll(UNPRINTABLE, escaped);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+  if (text.length <= 80) return text;
+  // A cut string is closed, so that one sees where the value ends.
+  return text.startsWith('"') ? `${text.slice(0, 76)}..."` : `${text.slice(0, 77)}...`;
 }
 
 /** Ends a `switch` over a closed set. */
