@@ -17,12 +17,12 @@ import { execa } from 'execa';
 import { z } from 'zod';
 
 import { checkGradient } from '../activities/gradients/check-gradient.ts';
+import { errorOf } from '../activities/gradients/reals.ts';
 import { writeGradient } from '../activities/gradients/write-gradient.ts';
 import type { Tensor } from '../models/onnx/dtype.ts';
 import type { Device } from '../models/runtime/device.ts';
 import { openDevice } from '../models/runtime/node-device.ts';
 import { decodeSafetensors } from '../models/weights/safetensors.ts';
-import { errorOf } from './reference/error-of.ts';
 
 /** Of the largest element: what float32 may lose on the way through a network; more where PyTorch's float32 loses more. */
 const ALLOWED = 1e-3;

@@ -17,11 +17,11 @@ import { parseArgs } from 'node:util';
 import { execa } from 'execa';
 
 import { listModel } from '../activities/gradients/list-model.ts';
+import { errorOf } from '../activities/gradients/reals.ts';
 import { writeGradient } from '../activities/gradients/write-gradient.ts';
 import type { Tensor } from '../models/onnx/dtype.ts';
 import { openDevice } from '../models/runtime/node-device.ts';
 import { decodeSafetensors, writeSafetensors } from '../models/weights/safetensors.ts';
-import { errorOf } from './reference/error-of.ts';
 import { NETWORKS } from './reference/networks.ts';
 import type { Network } from './reference/networks.ts';
 import { normals, pointOf } from './reference/points.ts';
