@@ -14,7 +14,7 @@ import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { CaseProcess } from './suite/case-pool.ts';
-import type { Outcome } from './suite/judge-case.ts';
+import type { Outcome } from './suite/outcome.ts';
 import { reportOf } from './suite/report.ts';
 import type { JudgedCase } from './suite/report.ts';
 import { WHEELS, casesOf } from './suite/wheels.ts';

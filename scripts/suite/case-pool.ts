@@ -5,7 +5,8 @@ import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-import type { Outcome } from './judge-case.ts';
+import type { Outcome } from './outcome.ts';
+import { failed } from './outcome.ts';
 
 const BODY = fileURLToPath(new URL('case-process.ts', import.meta.url));
 
@@ -41,13 +42,4 @@ export class CaseProcess {
     this.#child?.kill('SIGKILL');
     this.#child = undefined;
   }
-}
-
-function failed(why: string): Outcome {
-  return {
-    stock: { is: 'unfed' },
-    read: { is: 'bug', why },
-    outputs: { is: 'skipped' },
-    gradient: { is: 'skipped' },
-  };
 }

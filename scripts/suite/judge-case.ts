@@ -17,28 +17,10 @@ import type { Graph, Value } from '../../models/onnx/graph.ts';
 import { optimise } from '../../models/onnx/passes/optimise.ts';
 import { readModel, writeModel } from '../../models/onnx/protobuf.ts';
 import type { Session } from '../../models/runtime/device.ts';
+import type { Outcome } from './outcome.ts';
 import { inProcess, load } from './runtime.ts';
 import { differenceOf, readDataSets } from './tensors.ts';
 import { withWholesFixed } from './fix-wholes.ts';
-
-/** One line each where there is more to say than the word. */
-export interface Verdict<Word extends string> {
-  readonly is: Word;
-  readonly why?: string;
-}
-
-export interface Outcome {
-  /** onnxruntime on the untouched model: as recorded, otherwise, not at all; `unfed`: inputs that no tensor of ours holds. */
-  readonly stock: Verdict<'agrees' | 'differs' | 'refuses' | 'unfed'>;
-  /** Our reader. `bug`: an error that is not ours. */
-  readonly read: Verdict<'read' | 'refused' | 'bug'>;
-  /** What our reader, passes and writer made of it, in onnxruntime: only where `stock` agrees. */
-  readonly outputs: Verdict<'agree' | 'differ' | 'skipped'>;
-  /** Whether whole numbers among the inputs were made constants, since our reader wants to know them: axes, sizes. */
-  readonly isFixed?: boolean;
-  /** By all real inputs of all real outputs. `refused`: by name, in one line; `none`: nothing real goes in or comes out. */
-  readonly gradient: Verdict<'agrees' | 'differs' | 'unclear' | 'refused' | 'bug' | 'none' | 'skipped'>;
-}
 
 type Tensors = ReadonlyMap<string, Tensor>;
 

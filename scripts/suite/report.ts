@@ -1,7 +1,7 @@
 /**
  * @file What was found, as text: counts per version, then the cases that onnxruntime runs and we do not.
  */
-import type { Outcome } from './judge-case.ts';
+import type { Outcome } from './outcome.ts';
 
 export interface JudgedCase {
   readonly version: string;
