@@ -5,13 +5,14 @@
  */
 import { parentPort, workerData, type MessagePort, type Transferable } from 'node:worker_threads';
 
-import { InferenceSession, Tensor as OrtTensor, env, type OnnxValue } from 'onnxruntime-node';
+import { InferenceSession, env, type OnnxValue } from 'onnxruntime-node';
 
 import { assertNever, isRefereeError, quoted, RefereeError } from '../../errors.ts';
-import type { DType, Tensor } from '../onnx/dtype.ts';
+import type { DType } from '../onnx/dtype.ts';
 import type { ProviderName } from './device.ts';
 import { guarded } from './exit-guard.ts';
 import { oneLine } from './one-line.ts';
+import { fromOrt, toOrt } from './ort-tensors.ts';
 import { Profiles } from './profiles.ts';
 import type {
   Answers,
@@ -171,18 +172,6 @@ function find(state: DeviceState, id: number): Loaded {
   const loaded = state.sessions.get(id);
   if (loaded === undefined) throw new RefereeError('Internal', `session number ${id} was released before this run`);
   return loaded;
-}
-
-function toOrt({ dtype, data, shape }: Tensor): OrtTensor {
-  // The constructor's overloads pair each dtype with its array; ours are paired the same way.
-  return new OrtTensor(dtype as 'float32', data as Float32Array, shape);
-}
-
-function fromOrt(value: OnnxValue): Tensor {
-  const { buffer, byteOffset, length } = value.data as Float32Array<ArrayBuffer>;
-  // Newer Node has a Float16Array, which onnxruntime then uses; our float16 are their 16 bits everywhere.
-  const data = value.type === 'float16' ? new Uint16Array(buffer, byteOffset, length) : (value.data as Tensor['data']);
-  return { dtype: value.type as DType, shape: value.dims, data };
 }
 
 function valueMetadata(session: string, value: InferenceSession.ValueMetadata): ValueMetadata {

@@ -1,11 +1,10 @@
 /**
  * @file onnxruntime as a package's user has it: sessions in this process, default options, seen as a `Device`.
  */
-import { InferenceSession, Tensor as OrtTensor, env } from 'onnxruntime-node';
-import type { OnnxValue } from 'onnxruntime-node';
+import { InferenceSession, env } from 'onnxruntime-node';
 
-import type { DType, Tensor } from '../../models/onnx/dtype.ts';
 import type { Device, Session } from '../../models/runtime/device.ts';
+import { fromOrt, toOrt } from '../../models/runtime/ort-tensors.ts';
 
 /** Errors come as exceptions; nothing is printed as well. */
 const LOG_FATAL = 4;
@@ -38,14 +37,4 @@ export function inProcess(sessions: Session[]): Device {
     stats: () => Promise.resolve({ sessions: {}, residentBytes: 0 }),
     close: () => Promise.resolve(),
   };
-}
-
-function toOrt({ dtype, data, shape }: Tensor): OrtTensor {
-  return new OrtTensor(dtype as 'float32', data as Float32Array, shape);
-}
-
-function fromOrt(value: OnnxValue): Tensor {
-  const { buffer, byteOffset, length } = value.data as Float32Array<ArrayBuffer>;
-  const data = value.type === 'float16' ? new Uint16Array(buffer, byteOffset, length) : (value.data as Tensor['data']);
-  return { dtype: value.type as DType, shape: value.dims, data };
 }
